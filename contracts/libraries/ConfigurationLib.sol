@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Configuration, MAX_SEATS} from "../interfaces/IFederation.sol";
+import {ErrorsLib} from "./ErrorsLib.sol";
+
+/// @title What a configuration may say
+library ConfigurationLib {
+    /// @notice Gas that one transaction may use at most (EIP-7825).
+    uint256 internal constant TRANSACTION_GAS_CAP = 16_777_216;
+
+    /// @notice Draws a lottery makes at most, as a multiple of the seats. With twice as many members as seats, at most half of the draws
+    /// can meet the committee that steps down.
+    uint256 internal constant DRAWS_PER_SEAT = 4;
+
+    // Upper bounds measured on the worst inputs that the tests find; tests/solidity/FinaliseGas.t.sol fails if a call costs more.
+    uint256 private constant GAS_FIXED = 150_000;
+    uint256 private constant GAS_PER_SEAT = 15_000;
+    uint256 private constant GAS_PER_DRAW = 15_000;
+    uint256 private constant GAS_PER_UPDATE = 4_000;
+    uint256 private constant GAS_PER_SCORE = 450;
+    uint256 private constant GAS_PER_SCORE_PAIR = 130;
+    uint256 private constant GAS_PER_HEAP_STEP = 500;
+
+    /// @notice Refuses a configuration under which a round could not end.
+    /// @param config the configuration
+    function validate(Configuration memory config) internal pure {
+        _inRange("seats", config.seats, 1, MAX_SEATS);
+        _inRange("quorum", config.quorum, (2 * uint256(config.seats) + 2) / 3, config.seats);
+        _inRange("minUpdates", config.minUpdates, 1, type(uint16).max);
+        _inRange("maxUpdates", config.maxUpdates, config.minUpdates, type(uint16).max);
+        _inRange("maxQualified", config.maxQualified, 1, config.maxUpdates);
+        _inRange("minScore", config.minScore, 1, type(uint16).max); // 0 means unavailable or invalid: it never qualifies
+        _inRange("maxSamples", config.maxSamples, 1, type(uint32).max);
+        _inRange("rounds", config.rounds, 1, type(uint32).max);
+        _inRange("trainSeconds", config.trainSeconds, 1, type(uint32).max);
+        _inRange("commitSeconds", config.commitSeconds, 1, type(uint32).max);
+        _inRange("revealSeconds", config.revealSeconds, 1, type(uint32).max);
+        _inRange("voteSeconds", config.voteSeconds, 1, type(uint32).max);
+        uint256 gasNeeded = worstFinaliseGas(config);
+        if (gasNeeded > TRANSACTION_GAS_CAP) revert ErrorsLib.FinaliseTooCostly(gasNeeded, TRANSACTION_GAS_CAP);
+    }
+
+    /// @notice What `finaliseRound` of a configuration costs at most: all updates, all seats, every seat by lottery.
+    /// @param config the configuration
+    /// @return gasNeeded calldata included
+    function worstFinaliseGas(Configuration memory config) internal pure returns (uint256 gasNeeded) {
+        uint256 updates = config.maxUpdates;
+        uint256 seats = config.seats;
+        uint256 heapDepth = 1;
+        for (uint256 size = config.maxQualified; size > 1; size >>= 1) {
+            ++heapDepth;
+        }
+        // Insertion sort makes at most seats * (seats - 1) / 2 moves a column.
+        uint256 perUpdate = GAS_PER_UPDATE + seats * GAS_PER_SCORE + (seats * (seats - 1)) / 2 * GAS_PER_SCORE_PAIR
+            + heapDepth * GAS_PER_HEAP_STEP;
+        gasNeeded = GAS_FIXED + seats * (GAS_PER_SEAT + DRAWS_PER_SEAT * GAS_PER_DRAW) + updates * perUpdate
+            + config.maxQualified * heapDepth * GAS_PER_HEAP_STEP;
+    }
+
+    function _inRange(string memory field, uint256 value, uint256 least, uint256 most) private pure {
+        if (value < least || value > most) revert ErrorsLib.ConfigurationOutOfRange(field, value, least, most);
+    }
+}
