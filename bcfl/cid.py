@@ -1,8 +1,8 @@
 """Digests and CIDs: the name of a payload, computed from its bytes without a node.
 
-A payload's *digest* is the sha2-256 of the root block that Kubo's ``ipfs add`` makes with its defaults (CIDv0): chunks of
-262,144 bytes, dag-pb leaves that hold a UnixFS file, a balanced tree of at most 174 links a node. The digest is what the
-contracts store; ``cid_of`` and ``digest_of`` convert without any other data.
+A payload's *digest* is the sha2-256 of the root block that Kubo's ``ipfs add`` makes with its defaults (CIDv0): chunks
+of 262,144 bytes, dag-pb leaves that hold a UnixFS file, a balanced tree of at most 174 links a node. The digest is
+what the contracts store; ``cid_of`` and ``digest_of`` convert without any other data.
 
 Formats: UnixFS v1 and dag-pb specifications of the IPLD project; equality with Kubo is tested.
 """

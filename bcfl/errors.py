@@ -16,7 +16,7 @@
     │   └── ContractError          16   one subclass per custom error of the contracts, same name
     ├── MembershipError
     │   ├── NotCertified           20
-    │   ├── CertificateExpired     21
+    │   ├── CertificateEnded       21
     │   └── CertificateRevoked     22
     ├── KeystoreError
     │   ├── WrongPassword          25
@@ -129,6 +129,126 @@ class ContractError(ChainError):
         super().__init__(f"{type(self).__name__}({said})")
 
 
+# One class per custom error of the contracts, in the order of ErrorsLib.sol. Their parameters are in ``arguments``
+# under the Solidity names.
+
+
+class NotCertificateHolder(ContractError):
+    """An account registered with a certificate of another."""
+
+
+class NotCertifier(ContractError):
+    """A certificate is not signed by a certifier of the registry."""
+
+
+class CertificateWithoutRole(ContractError):
+    """A certificate gives no role."""
+
+
+class CertificateExpired(ContractError):
+    """A certificate had ended before it was registered."""
+
+
+class AlreadyRevoked(ContractError):
+    """A revoked account registered, or was revoked again."""
+
+
+class ConfigurationOutOfRange(ContractError):
+    """A field of a configuration is outside its range."""
+
+
+class FinaliseTooCostly(ContractError):
+    """``finaliseRound`` of a configuration could need more gas than one transaction may use."""
+
+
+class NotAFederation(ContractError):
+    """The implementation behind the federations was called itself."""
+
+
+class ParticipantNotActive(ContractError):
+    """An account without an active certificate acted."""
+
+
+class UnexpectedRole(ContractError):
+    """A certificate's role does not allow the call."""
+
+
+class AlreadyJoined(ContractError):
+    """A member joined again."""
+
+
+class NotAMember(ContractError):
+    """An account acted in a round that it is not a member of."""
+
+
+class NotSeated(ContractError):
+    """An account without a seat did a seat's work."""
+
+
+class UnexpectedPhase(ContractError):
+    """A call came at the wrong time."""
+
+
+class TooFewMembers(ContractError):
+    """A round was opened before enough accounts had joined."""
+
+
+class SeatedInRound(ContractError):
+    """A member of the committee submitted an update."""
+
+
+class AlreadySubmitted(ContractError):
+    """A trainer submitted twice in a round."""
+
+
+class WrongBase(ContractError):
+    """An update was trained from another model than the current one."""
+
+
+class SamplesOutOfRange(ContractError):
+    """A declared number of samples is zero or above the cap."""
+
+
+class AlreadyCommitted(ContractError):
+    """A seat committed twice."""
+
+
+class NotCommitted(ContractError):
+    """A seat revealed without having committed."""
+
+
+class AlreadyRevealed(ContractError):
+    """A seat revealed twice."""
+
+
+class WrongVectorLength(ContractError):
+    """A score vector has not two bytes for each update."""
+
+
+class CommitmentMismatch(ContractError):
+    """Salt and scores do not hash to the seat's commitment."""
+
+
+class AlreadyVoted(ContractError):
+    """A seat voted twice."""
+
+
+class QuorumNotReached(ContractError):
+    """A round was finalised before one model had its quorum."""
+
+
+class WrongUpdates(ContractError):
+    """A round was finalised with updates that are not those submitted."""
+
+
+class WrongVectorCount(ContractError):
+    """A round was finalised with more or fewer score vectors than were revealed."""
+
+
+class ForeignContractError(ContractError):
+    """A custom error of a library that the contracts use (OpenZeppelin); ``arguments`` begins with its ``name``."""
+
+
 class MembershipError(BcflError):
     """The account may not take part."""
 
@@ -141,7 +261,7 @@ class NotCertified(MembershipError):
     exit_code = 20
 
 
-class CertificateExpired(MembershipError):
+class CertificateEnded(MembershipError):
     """The account's certificate has ended."""
 
     exit_code = 21

@@ -1,8 +1,8 @@
 """Compiles the contracts and writes ``bcfl/abi/``; with ``--check``, fails if what is there is not fresh.
 
-The compiler is the native one through py-solc-x where it is installed or can be, and otherwise the JavaScript build that npm carries, behind
-the same command line. Both give the same bytes: ``--check`` compares bytecode, so a machine with the native compiler verifies what one
-without it wrote, and the other way round.
+The compiler is the native one through py-solc-x where it is installed or can be, and otherwise the JavaScript build
+that npm carries, behind the same command line. Both give the same bytes: ``--check`` compares bytecode, so a machine
+with the native compiler verifies what one without it wrote, and the other way round.
 """
 
 from __future__ import annotations
@@ -45,10 +45,16 @@ def find_compiler() -> tuple[str | None, str]:
 
 def standard_input() -> dict[str, Any]:
     """The standard JSON input: every source by its content, so that it can be handed to a verifier as it is."""
-    names = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "contracts").rglob("*.sol") if "mocks" not in path.parts)
+    names = sorted(
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "contracts").rglob("*.sol") if "mocks" not in path.parts
+    )
     sources = {name: {"content": (ROOT / name).read_text()} for name in names}
     outputs = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "metadata"]
-    return {"language": "Solidity", "sources": sources, "settings": {**SETTINGS, "outputSelection": {"*": {"*": outputs}}}}
+    return {
+        "language": "Solidity",
+        "sources": sources,
+        "settings": {**SETTINGS, "outputSelection": {"*": {"*": outputs}}},
+    }
 
 
 def compile_contracts(binary: str | None) -> dict[str, str]:
@@ -60,7 +66,9 @@ def compile_contracts(binary: str | None) -> dict[str, str]:
         base_path=str(ROOT),
         allow_paths=str(ROOT),
     )
-    problems = [each["formattedMessage"] for each in output.get("errors", []) if each["severity"] in ("error", "warning")]
+    problems = [
+        each["formattedMessage"] for each in output.get("errors", []) if each["severity"] in ("error", "warning")
+    ]
     if problems:
         raise SystemExit("\n".join(problems))
     files = {}
@@ -89,7 +97,9 @@ def main() -> int:
     except SolcError as error:
         raise SystemExit(str(error)) from None
     folder = ROOT / "bcfl" / "abi"
-    stale = [name for name, text in files.items() if not (folder / name).is_file() or (folder / name).read_text() != text]
+    stale = [
+        name for name, text in files.items() if not (folder / name).is_file() or (folder / name).read_text() != text
+    ]
     if args.check and stale:
         print(f"not fresh: {', '.join(stale)}; run scripts/compile.py", file=sys.stderr)
         return 1
