@@ -30,7 +30,7 @@ from web3.contract.contract import Contract as Web3Contract
 from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Exception
 from web3.providers import HTTPProvider, IPCProvider, LegacyWebSocketProvider
 from web3.providers.base import BaseProvider
-from web3.types import TxParams
+from web3.types import Nonce, TxParams
 
 from bcfl import errors
 from bcfl.protocol import Address
@@ -296,12 +296,12 @@ class Chain:
         if to is not None:
             transaction["to"] = to_checksum_address(to)
         with self._sending:  # one transaction of a process at a time: its nonce is the next one
+            nonce = self._settled_nonce(account)
             estimate = self.ask(lambda: self.web3.eth.estimate_gas(transaction))
             limit = int(estimate * GAS_MARGIN)
             fees = self._fees()
             self._require_funds(account, limit * int(fees.get("maxFeePerGas") or fees["gasPrice"]) + value)
-            nonce = self.ask(lambda: self.web3.eth.get_transaction_count(account.address, "pending"))
-            complete: TxParams = {**transaction, "chainId": self.chain_id, "gas": limit, "nonce": nonce}
+            complete: TxParams = {**transaction, "chainId": self.chain_id, "gas": limit, "nonce": Nonce(nonce)}
             receipt = self._see_through(account, complete, fees)
         if receipt["status"] != 1:
             # Asked again on the state before the block, the contract says why.
@@ -314,6 +314,19 @@ class Chain:
             gas=int(receipt["gasUsed"]),
             contract=Address(deployed) if deployed else None,
         )
+
+    def _settled_nonce(self, account: LocalAccount) -> int:
+        """The account's next nonce, once what an earlier start of ours left pending is mined.
+
+        What stays pending for too long is replaced: the same nonce is used again.
+        """
+        deadline = time.monotonic() + STUCK_SECONDS
+        while True:
+            mined = self.ask(lambda: self.web3.eth.get_transaction_count(account.address, "latest"))
+            pending = self.ask(lambda: self.web3.eth.get_transaction_count(account.address, "pending"))
+            if pending <= mined or time.monotonic() > deadline:
+                return mined
+            time.sleep(0.1)
 
     def _fees(self) -> dict[str, int]:
         """EIP-1559 fees that stay enough while the base fee doubles; a legacy price where the chain has no base fee."""

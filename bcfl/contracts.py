@@ -298,9 +298,9 @@ class FederationContract:
             [astuple(vector) for vector in vectors],
         )
 
-    def events_of(self, round: Round) -> list[Event]:
-        """All events of the current round so far."""
-        return list(self.contract.events(self.chain.first_block_since(round.opened_at), round=round.number))
+    def events_of(self, round: Round, last: int) -> list[Event]:
+        """The events of the current round up to a block."""
+        return list(self.contract.events(self.chain.first_block_since(round.opened_at), last, round=round.number))
 
 
 def create_federation(

@@ -18,7 +18,7 @@ STEPS = {
     "VoteSubmitted": "vote",
     "RoundFinalised": "finalise",
 }
-"""Events that are a step of their own to the step's name; `CommitteeElected` and `RoundOpened` come with another."""
+"""Events that are a step of their own, and its name; those left out come with another."""
 
 
 @dataclass

@@ -1,0 +1,98 @@
+"""A seat's work in one round: fetch, check and score the updates as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from bcfl import errors
+from bcfl.cid import Digest
+from bcfl.payloads import Payloads
+from bcfl.protocol import Update
+from bcfl.score import Scorer
+from bcfl.tasks import Task
+from bcfl.weights import Weights
+
+FETCHERS = 4
+"""Threads that wait for IPFS; scoring itself is done by the caller's, for torch runs best with one."""
+
+
+class SeatWork:
+    """Scores one round.
+
+    Args:
+        round: number and base model of the round; a reorganisation may give the same number another base.
+        payloads: the federation's content.
+        task: the seat's own task.
+        base: the round's base model.
+        fetch_seconds: how long to look for a payload.
+    """
+
+    def __init__(
+        self, round: tuple[int, Digest], payloads: Payloads, task: Task, base: Weights, fetch_seconds: float
+    ) -> None:
+        self.round = round
+        self.seconds = 0.0
+        self._payloads = payloads
+        self._task = task
+        self._base = base
+        self._fetch_seconds = fetch_seconds
+        self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
+        self._updates: list[Update] = []
+        self._start()
+
+    def _start(self) -> None:
+        self._scorer = Scorer(self._payloads.manifest.scoring.rule, self._task, self._base)
+        self._fetching: dict[Future[Weights], int] = {}
+
+    def expect(self, updates: Sequence[Update]) -> None:
+        """Starts to fetch the updates that are new. If a reorganisation changed those seen before, all begins anew."""
+        if list(updates[: len(self._updates)]) != self._updates:
+            self._updates = []
+            self._start()
+        number, base = self.round
+        for index in range(len(self._updates), len(updates)):
+            future = self._pool.submit(self._payloads.update, updates[index], number, base, self._fetch_seconds)
+            self._fetching[future] = index
+        self._updates = list(updates)
+
+    def advance(self) -> bool:
+        """Scores what has arrived since; says whether anything had."""
+        arrived = [future for future in self._fetching if future.done()]
+        for future in arrived:
+            self._take(self._fetching.pop(future), future)
+        return bool(arrived)
+
+    def _take(self, index: int, future: Future[Weights]) -> None:
+        start = time.perf_counter()
+        try:
+            self._scorer.add(index, future.result(), self._updates[index].samples)
+        except errors.ContentNotFound:
+            self._scorer.invalid(index, "not found in time")
+        except errors.InvalidContent as error:
+            self._scorer.invalid(index, error.reason)
+        except errors.ContentError as error:
+            self._scorer.invalid(index, error.message)
+        self.seconds += time.perf_counter() - start
+
+    def vector(self, patience: float) -> tuple[list[int], dict[int, str]]:
+        """The scores of all updates in the order of submission, and why some score 0.
+
+        Args:
+            patience: seconds to wait for what is still being fetched; what has not come then is unavailable.
+        """
+        deadline = time.monotonic() + patience
+        while self._fetching and time.monotonic() < deadline:
+            wait(self._fetching, timeout=max(0.0, deadline - time.monotonic()), return_when=FIRST_COMPLETED)
+            self.advance()
+        for index in self._fetching.values():
+            self._scorer.invalid(index, "not found in time")
+        start = time.perf_counter()
+        scores = self._scorer.vector(len(self._updates))
+        self.seconds += time.perf_counter() - start
+        return scores, self._scorer.reasons
+
+    def close(self) -> None:
+        """Gives up what is still being fetched."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
