@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import http from 'node:http'
 import { contentCommands } from './content-commands.mjs'
 import { ClientError, errorBody } from './errors.mjs'
@@ -45,6 +45,7 @@ async function handle (request, response, commands, node) {
   let signal = gone.signal
   try {
     signal = withTimeout(gone.signal, query.text('timeout'))
+    setMaxListeners(0, signal) // one listener per block under way
     await send(await commands[command]({ query, request, signal }, node), response, signal)
   } catch (error) {
     fail(response, signal.aborted ? signal.reason : error)
