@@ -205,6 +205,10 @@ class Chain:
         """An account's ether, in wei."""
         return int(self.ask(lambda: self.web3.eth.get_balance(to_checksum_address(address))))
 
+    def gas_of(self, transaction: str) -> int:
+        """Gas that a mined transaction used."""
+        return int(self.ask(lambda: self.web3.eth.get_transaction_receipt(HexStr(transaction)))["gasUsed"])
+
     def head(self) -> Block:
         """The latest block."""
         found = self._block("latest")
