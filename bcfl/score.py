@@ -51,17 +51,18 @@ from bcfl.weights import Weights, load_weights
 
 UNAVAILABLE = 0
 WORST, BEST = 1, 65_535
-LOUDEST_QUIET = 16_384
+LOWEST_QUIET = 16_384
 """Stage 2 of ``loss_impact`` starts here; loud updates score below."""
 NEUTRAL = 32_768
 LOUD = 2.0
+"""Ten participants, MNIST, Dirichlet(0.5), 16 simulated runs of five rounds: the seats' median of ``L_i`` over the
+median was seldom above 2 for honest updates, and never below 2.4 for sign flips of scale 3 and noise of 0.1 and 1.
+"""
 LOSS_QUANTUM = 2.0**-16
 LOSS_FLOOR = 2.0**-6
 """Keeps the ratio of two losses near zero from meaning anything."""
 DEFAULT_MIN_SCORE = NEUTRAL - 8_192
-"""Slack for honest participants with other data: the aggregate's loss may be 22 % lower without the update (``1 -
-exp(-1/4)``).
-"""
+"""For ``loss_impact``: refuses an update without which the mean's loss is lower by 22 % or more, ``1 - exp(-1/4)``."""
 
 
 class Evaluator:
@@ -160,7 +161,7 @@ class LossImpact:
             rest, share = max(1, total - each.samples), np.float64(each.samples)
             others = {name: (value - share * each.delta[name]) / rest for name, value in sums.items()}
             impact = _log_ratio(self._loss_of_mean(others), with_all)
-            scores[index] = min(BEST, max(LOUDEST_QUIET, NEUTRAL + round(NEUTRAL * impact)))
+            scores[index] = min(BEST, max(LOWEST_QUIET, NEUTRAL + round(NEUTRAL * impact)))
         return scores
 
     def _loss_of_mean(self, mean: dict[str, np.ndarray]) -> float:
@@ -177,7 +178,7 @@ def _quantised(loss: float) -> float:
 
 
 def _loud_score(loss: float, bound: float) -> int:
-    return max(WORST, math.floor((LOUDEST_QUIET - 1) * (bound / loss))) if math.isfinite(loss) else WORST
+    return max(WORST, math.floor((LOWEST_QUIET - 1) * (bound / loss))) if math.isfinite(loss) else WORST
 
 
 def _log_ratio(without: float, with_all: float) -> float:

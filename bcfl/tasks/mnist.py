@@ -20,7 +20,7 @@ from bcfl.tasks.base import Metrics, Samples, Settings, SupervisedTask, evaluate
 from bcfl.tasks.idx import find_mnist, read_idx
 from bcfl.tasks.splits import make_split
 
-DEMO_TRAINING = Training(epochs=2, batch_size=32, learning_rate=0.1)
+DEMO_TRAINING = Training(epochs=5, batch_size=64, learning_rate=0.05, momentum=0.9)
 """What ``bcfl demo`` prescribes: 2NN, ten participants, Dirichlet(0.5)."""
 
 MEAN, DEVIATION = 0.1307, 0.3081

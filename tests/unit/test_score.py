@@ -9,7 +9,7 @@ from torch import nn
 from bcfl.attacks import attack_of
 from bcfl.errors import ConfigurationError, ModelMismatch
 from bcfl.protocol import Round
-from bcfl.score import DEFAULT_MIN_SCORE, LOUDEST_QUIET, NEUTRAL, SCORING_RULES, WORST, Scorer
+from bcfl.score import DEFAULT_MIN_SCORE, LOWEST_QUIET, NEUTRAL, SCORING_RULES, WORST, Scorer
 from bcfl.tasks import Metrics, RngSuite, SupervisedTask, Training
 from bcfl.tasks.base import TrainResult
 from bcfl.weights import Weights, load_weights, weights_of
@@ -93,7 +93,7 @@ def test_accuracy_puts_the_honest_above_the_loud() -> None:
 def test_loss_impact_separates_honest_updates_from_loud_ones() -> None:
     scores = vector("loss_impact", [*HONEST, FLIPPED, NOISY])
     assert all(score >= DEFAULT_MIN_SCORE for score in scores[:5])
-    assert all(WORST <= score < LOUDEST_QUIET for score in scores[5:])
+    assert all(WORST <= score < LOWEST_QUIET for score in scores[5:])
 
 
 def test_impact_on_the_mean_is_the_log_ratio_of_the_losses() -> None:
@@ -108,7 +108,7 @@ def test_impact_on_the_mean_is_the_log_ratio_of_the_losses() -> None:
 
 def test_impact_is_clamped_to_its_range() -> None:
     losses = {0.0: 20.0, 2.0: 0.0, -1.0: 10.0, 0.5: 1.0}  # the base, each alone, and their mean
-    assert fixed_vector("loss_impact", Fixed(losses.__getitem__), [2, -1]) == [65535, LOUDEST_QUIET]
+    assert fixed_vector("loss_impact", Fixed(losses.__getitem__), [2, -1]) == [65535, LOWEST_QUIET]
 
 
 def test_loud_update_scores_in_proportion_to_its_loss() -> None:
@@ -119,8 +119,8 @@ def test_loud_update_scores_in_proportion_to_its_loss() -> None:
 def test_bound_follows_the_other_updates_when_all_are_worse_than_the_base() -> None:
     task = Fixed(lambda weight: 0.1 + abs(weight))
     scores = fixed_vector("loss_impact", task, [1, -1, 1.1, -1.2, 9])
-    assert all(score >= LOUDEST_QUIET for score in scores[:4])
-    assert scores[4] < LOUDEST_QUIET
+    assert all(score >= LOWEST_QUIET for score in scores[:4])
+    assert scores[4] < LOWEST_QUIET
 
 
 def test_an_update_without_effect_is_neutral() -> None:
