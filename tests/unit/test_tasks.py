@@ -306,6 +306,17 @@ def test_wrong_download_is_never_kept(
     assert not list((tmp_path).rglob("data/*"))
 
 
+def test_data_folder_that_cannot_be_written_is_a_configuration_error(
+    mirror: tuple[str, Path], nowhere: dict[str, bytes], tmp_path: Path
+) -> None:
+    address, served = mirror
+    for name, data in nowhere.items():
+        (served / f"{name}.gz").write_bytes(gzip.compress(data))
+    (tmp_path / "data").write_bytes(b"a file where the folder should be")
+    with pytest.raises(ConfigurationError, match="cannot write"):
+        find_mnist((address,))
+
+
 def test_absence_without_a_network_says_what_to_do(nowhere: dict[str, bytes]) -> None:
     with pytest.raises(ToolMissing, match="set BCFL_DATA"):
         find_mnist(("http://127.0.0.1:9/",))
