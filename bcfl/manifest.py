@@ -88,6 +88,8 @@ class Manifest(Section):
     scoring: Scoring = Scoring()
     aggregation: Aggregation = Aggregation()
     privacy: None = None
+    start_members: int = Field(default=0, ge=0, le=2**32)
+    """Members to wait for before the first round is opened; the contract's own minimum holds in any case."""
 
     def encode(self) -> bytes:
         """Canonical JSON: sorted keys, no spaces, UTF-8."""
