@@ -18,6 +18,7 @@ interface Vm {
     function chainId(uint256 id) external;
     function prank(address sender) external;
     function load(address target, bytes32 slot) external view returns (bytes32 value);
+    function store(address target, bytes32 slot, bytes32 value) external;
     function addr(uint256 key) external pure returns (address account);
     function sign(uint256 key, bytes32 hash) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function label(address account, string calldata name) external;
