@@ -130,10 +130,12 @@ def up(
     with _one_at_a_time(), contextlib.ExitStack() as undo:
         before = status(folder)
         _check_same(before, chain, chain_port, ipfs_port)
-        if before is not None and before.chain.running:
+        if before is not None and _serves(before.chain, lambda: _answers(before.chain.address)):
             chain_node = before.chain
         else:
             last = before.chain.port if before is not None else None
+            if before is not None:
+                stop_node(before.chain)  # its helper, where the node itself was killed
             chain_node = _start_chain(folder, chain, _port(chain_port, last, CHAIN_PORT), block_time)
             undo.callback(stop_node, chain_node)
         ipfs_node = _ipfs(folder, before.ipfs if before is not None else None, ipfs_port, undo)
@@ -227,7 +229,7 @@ def _check_same(before: Devnet | None, chain: Chain, chain_port: int | None, ipf
     if before.chain.running and before.chain.name != chain:
         raise ConfigurationError(f"{before.chain.name} runs in {before.folder}: bcfl devnet down, before {chain}")
     for node, port in ((before.chain, chain_port), (before.ipfs, ipfs_port)):
-        if node.running and port is not None and port != node.port:
+        if node.process is not None and node.running and port is not None and port != node.port:
             raise ConfigurationError(f"{node.name} runs on port {node.port} already: bcfl devnet down, before {port}")
 
 
@@ -307,7 +309,7 @@ def _ipfs(folder: Path, before: LocalNode | None, port: int | None, undo: contex
         node = LocalNode("external", Ipfs(named, cache=None, timeout=10).address)
         Ipfs(node.address, cache=None, timeout=10).identity()
         return node
-    if before is not None and before.process is not None and before.running:
+    if before is not None and before.process is not None and _serves(before, lambda: _is_reachable(before.address)):
         return before
     last = before.port if before is not None and before.process is not None else None
     node = _start_ipfs(folder, _port(port, last, IPFS_PORT))
@@ -327,6 +329,18 @@ def _start_ipfs(folder: Path, port: int) -> LocalNode:
         command = [find_node(), find_ipfs_node(), "--repo", str(home), "--api-port", str(port)]
         node = LocalNode("helia", address, home, log, start(command, log))
     return _ready(node, lambda: _is_reachable(address))
+
+
+def _serves(node: LocalNode, answers: Callable[[], bool]) -> bool:
+    """Whether a node that was started before still answers; one that is just dying is waited for."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while node.running:
+        if answers():
+            return True
+        if time.monotonic() > deadline:
+            raise NodeFailed(f"{node.name} runs and does not answer at {node.address}: bcfl devnet down")
+        time.sleep(0.05)
+    return False
 
 
 def _ready(node: LocalNode, answers: Callable[[], bool]) -> LocalNode:

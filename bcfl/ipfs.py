@@ -279,6 +279,8 @@ class _Exchange:
             self._socket.settimeout(self._left())
             part = self._response.read1(min(_READ_BYTES, most - len(data)))
             if not part:
+                if self._response.length:  # http.client is silent about an announced length that does not come
+                    raise http.client.IncompleteRead(bytes(data))
                 break
             data += part
         return bytes(data)

@@ -5,10 +5,8 @@ Nothing is trained: updates are made up. Transactions, payloads and aggregates a
 
 from __future__ import annotations
 
-import socket
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,6 @@ from bcfl.chain import Chain
 from bcfl.cid import Digest, cid_of
 from bcfl.contracts import (
     Certificate,
-    Deployment,
     FederationContract,
     RegistryContract,
     SignedCertificate,
@@ -74,22 +71,17 @@ class Nodes:
         self.request("evm_mine")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def running_nodes(folder: Path, kind: devnet.Chain) -> Iterator[Nodes]:
     """A new chain and a new IPFS node in a folder, stopped at the end. The content cache is off."""
-    started = devnet.up(folder, chain=kind, chain_port=_free_port(), ipfs_port=_free_port())
-    try:
+    with ExitStack() as stack:
+        chain = devnet.start_chain(folder / "chain", kind)
+        stack.callback(devnet.stop_node, chain)
+        ipfs = devnet.start_ipfs(folder / "ipfs")
+        stack.callback(devnet.stop_node, ipfs)
         Account.enable_unaudited_hdwallet_features()
         rich: LocalAccount = Account.from_mnemonic(devnet.MNEMONIC)
-        yield Nodes(Chain(started.rpc), Ipfs(started.ipfs_address, cache=None, timeout=10), rich)
-    finally:
-        devnet.down(folder)
+        yield Nodes(Chain(chain.address), Ipfs(ipfs.address, cache=None, timeout=10), rich)
 
 
 def account_of(number: int) -> LocalAccount:
@@ -123,6 +115,7 @@ class Driver:
             self.federation.join(account)
         self.updates: list[Update] = []
         self.vectors: dict[int, ScoreVector] = {}
+        self.first_updates: list[Update] = []
 
     def certify_and_register(self, account: LocalAccount, seconds: int = YEAR) -> None:
         """Gives an account a certificate of so many seconds, some ether, and registers it."""
