@@ -45,6 +45,12 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     devnet.down(tmp_path / "state")
 
 
+@pytest.fixture
+def chain_alone(shared_ipfs_node: LocalNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what concerns the chain only: the IPFS node is one that runs already."""
+    monkeypatch.setenv("BCFL_IPFS", shared_ipfs_node.address)
+
+
 @pytest.mark.parametrize("chain", CHAINS)
 def test_up_down_up_keeps_blocks_and_pins(folder: Path, chain: Chain) -> None:
     first = devnet.up(folder, chain=chain)
@@ -77,6 +83,7 @@ def test_second_up_changes_nothing_and_contradictions_are_told(folder: Path) -> 
     assert devnet.up(folder, chain_port=first.chain.port) == first
 
 
+@pytest.mark.usefixtures("chain_alone")
 @pytest.mark.parametrize("chain", CHAINS)
 def test_chain_killed_comes_back_with_its_blocks(folder: Path, chain: Chain) -> None:
     first = devnet.up(folder, chain=chain)
@@ -89,6 +96,7 @@ def test_chain_killed_comes_back_with_its_blocks(folder: Path, chain: Chain) -> 
     assert rpc(again.rpc, "eth_getTransactionReceipt", transaction)["blockNumber"] == "0x1"
 
 
+@pytest.mark.usefixtures("chain_alone")
 def test_anvil_killed_while_it_writes_comes_back_with_the_kept_state(folder: Path) -> None:
     first = devnet.up(folder)
     transaction = send(first.rpc)
@@ -128,6 +136,7 @@ def test_taken_port_is_avoided_or_told(tmp_path: Path, folder: Path) -> None:
     assert len({one.chain.port, one.ipfs.port, two.chain.port, two.ipfs.port, port}) == 5
 
 
+@pytest.mark.usefixtures("chain_alone")
 def test_node_that_cannot_start_is_told_and_leaves_nothing(folder: Path) -> None:
     (folder / "anvil").mkdir(parents=True)
     (folder / "anvil" / "state.json").write_text('{"not": "a state"}')
@@ -149,6 +158,7 @@ def test_named_ipfs_node_is_used_and_never_stopped(
     assert "helia" in devnet.up(folder).pids
 
 
+@pytest.mark.usefixtures("chain_alone")
 def test_blocks_come_in_time_when_asked_for(folder: Path) -> None:
     found = devnet.up(folder, block_time=1)
     time.sleep(2.5)
