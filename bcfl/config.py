@@ -24,7 +24,7 @@ ENVIRONMENT_ONLY = {
     "BCFL_TOOLS": "checkout of bcfl whose node packages a devnet uses",
     "BCFL_DEBUG": "1: errors come with a traceback, as with --debug",
 }
-"""What is read from the environment alone, and what it is. A secret is no option: all users see the list of processes."""
+"""What is read from the environment alone, and what it is. A password is no option: a list of processes shows those."""
 
 
 def _whole(text: str) -> int:

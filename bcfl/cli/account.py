@@ -79,9 +79,11 @@ def _private_key(file: Path | None) -> str:
 
 
 def _report(accounts: list[StoredAccount], json: bool, *, as_list: bool = False) -> None:
-    from bcfl.chain import address_of
+    from eth_utils.address import to_checksum_address
 
-    records = [{"name": each.name, "address": address_of(each.address), "file": str(each.path)} for each in accounts]
+    records = [
+        {"name": each.name, "address": to_checksum_address(each.address), "file": str(each.path)} for each in accounts
+    ]
     if json:
         print_json(records if as_list else records[0])
     elif as_list:

@@ -234,8 +234,7 @@ def show(settings: Settings, json: Json = False) -> None:
         return
     state["committee"] = ", ".join(names.get(each.lower(), each) for each in snapshot.committee) or "-"
     for title, values in (("state", state), ("configuration", config), ("manifest", _shortened(manifest))):
-        print(f"\n{title}")
-        print_fields((f"  {name}", value) for name, value in values.items())
+        print_fields(values.items(), title)
 
 
 def _manifest(settings: Settings, federation: FederationContract) -> dict[str, Any]:
@@ -249,7 +248,15 @@ def _manifest(settings: Settings, federation: FederationContract) -> dict[str, A
 
 
 def _shortened(manifest: dict[str, Any]) -> dict[str, Any]:
-    if "architecture" not in manifest:
-        return manifest
-    tensors = [f"{each['name']} {tuple(each['shape'])}" for each in manifest["architecture"]]
-    return {**manifest, "architecture": "; ".join(tensors)}
+    """A manifest with a line for each section."""
+    shown = {name: _in_words(value) for name, value in manifest.items()}
+    if "architecture" in manifest:
+        tensors = [f"{each['name']} {tuple(each['shape'])}" for each in manifest["architecture"]]
+        shown["architecture"] = "; ".join(tensors)
+    return shown
+
+
+def _in_words(value: Any) -> Any:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_in_words(each)}" for name, each in value.items()) or "-"
+    return "-" if value is None else value

@@ -44,17 +44,14 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
 
 
-def print_fields(rows: Iterable[tuple[str, object]]) -> None:
-    """Names and values, one a line."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, Text(harmless(value)))
-    console().print(table)
+def print_fields(rows: Iterable[tuple[str, object]], title: str = "") -> None:
+    """Names and values, one a line, below a title if there is one."""
+    listed = list(rows)
+    width = max((len(name) for name, _ in listed), default=0)
+    if title:
+        print(f"\n{title}")
+    for name, value in listed:
+        print(f"{'  ' if title else ''}{name:<{width}}  {harmless(value, 2_000)}")
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], numeric: Sequence[str] = ()) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bcfl.contracts import FederationContract
     from bcfl.participant import Participant
 
+log = logging.getLogger("bcfl.cli")
+
 OWN_TASKS = ("bcfl.tasks.mnist:Mnist",)
 """Tasks that come with bcfl, and run without being named."""
 
@@ -93,20 +95,21 @@ def participant_folder(settings: Settings, federation: FederationContract, accou
 
 def prepare(settings: Settings, task: str | None, parameters: list[str], attack: str | None) -> Participant:
     """A participant, ready to run. What needs no torch is looked at first: most errors are said within a second."""
+    from bcfl.attacks import attack_of
     from bcfl.payloads import Payloads, fetch_manifest
 
-    local = parameters_of(parameters)
+    local, plays = parameters_of(parameters), attack_of(attack) if attack else None
     federation = federation_of(settings, chain_of(settings))
     account = account_of(settings)
     _require_admission(federation, account)
     ipfs = ipfs_of(settings)
     manifest = fetch_manifest(ipfs, federation.config.manifest)
+    log.info("federation %s on chain %s, account %s", federation.address, federation.chain.chain_id, account.address)
     arguments = manifest.task_parameters(local)
     task = task or _own_task(manifest.task.name)
 
     import torch
 
-    from bcfl.attacks import attack_of
     from bcfl.participant import Participant
     from bcfl.tasks import load_task
 
@@ -118,7 +121,7 @@ def prepare(settings: Settings, task: str | None, parameters: list[str], attack:
         account,
         load_task(task, **arguments),
         participant_folder(settings, federation, account.address),
-        attack=attack_of(attack) if attack else None,
+        attack=plays,
         fetch_seconds=settings.fetch_seconds,
     )
 
