@@ -1,5 +1,4 @@
 import { on } from 'node:events'
-import { pipeline } from 'node:stream/promises'
 import busboy from 'busboy'
 import { ClientError } from './errors.mjs'
 
@@ -14,13 +13,13 @@ export async function * uploadedParts (request, signal) {
   const parser = openParser(request)
   request.socket.setTimeout(IDLE_MS, () => request.destroy(new Error('upload timed out')))
   const parts = on(parser, 'file', { close: ['close'], signal })
-  const transfer = pipeline(request, parser)
-  transfer.catch(error => parser.destroy(error)) // reported through the iteration
+  parser.on('error', () => {}) // comes through the iteration, or after it, when nobody minds
+  request.once('close', () => { if (!request.complete) parser.destroy(new Error('the upload was cut short')) })
+  request.pipe(parser)
   try {
-    for await (const [field, content, { filename, mimeType }] of parts) {
-      yield { name: unescapeName(filename ?? ''), field, type: mimeType, content }
+    for await (const [, content, { filename, mimeType }] of parts) {
+      yield { name: unescapeName(filename ?? ''), type: mimeType, content }
     }
-    await transfer
   } finally {
     request.socket.setTimeout(0)
   }

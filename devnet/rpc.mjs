@@ -48,6 +48,8 @@ async function handle (request, response, commands, node) {
     setMaxListeners(0, signal) // one listener per block under way
     await send(await commands[command]({ query, request, signal }, node), response, signal)
   } catch (error) {
+    // The rest of an upload is read and dropped: a client that still sends does not see the answer.
+    request.unpipe().resume()
     fail(response, signal.aborted ? signal.reason : error)
   }
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import fs from 'node:fs/promises'
+import net from 'node:net'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'node:test'
@@ -122,6 +124,22 @@ test('one node', async t => {
       assert.equal(response.status, 400, command)
       assert.deepEqual(Object.keys(await response.json()), ['Message', 'Code', 'Type'])
     }
+  })
+
+  await t.test('an upload that is refused or cut short is answered, and holds off nobody', async () => {
+    const refused = await call(node, 'add?chunker=rabin', { body: form(['f', Buffer.alloc(20_000_000)]) })
+    assert.equal(refused.status, 400)
+    const part = '--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\ncut'
+    const head = length => `POST /api/v0/add HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${length}\r\n\r\n`
+    const broken = net.connect(node.port, '127.0.0.1').setEncoding('utf8')
+    broken.write(head(part.length) + part)
+    assert.match((await once(broken, 'data'))[0], /^HTTP\/1.1 500 .*Unexpected end of form/s)
+    broken.destroy()
+    const gone = net.connect(node.port, '127.0.0.1')
+    gone.write(head(1_000_000) + part)
+    await sleep(100)
+    gone.destroy()
+    await callJson(node, 'repo/gc')
   })
 
   await t.test('waiting for content that nobody has ends with the client, or with the timeout', async () => {
