@@ -6,7 +6,8 @@ what its qualified updates aggregate to; and what the contracts say of their sta
 The first difference is the answer.
 
 Two things stay outside. Scores depend on data that only the seats have, so a score can be checked against its
-commitment and not against its data. And which blocks are the chain is the node's word: ask a node of one's own.
+commitment and not against its data. And what the chain is, the node says: a node that leaves out an event from which
+nothing followed, such as a losing vote, is believed. Ask a node of one's own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
+
+from eth_abi.exceptions import DecodingError
 
 from bcfl.chain import Block, Event
 from bcfl.cid import Digest, cid_of, digest_of_bytes
@@ -37,7 +40,7 @@ FETCHERS = 4
 """Threads that wait for IPFS, so at most so many updates that did not qualify are in memory at once."""
 
 SCORES_NOTE = "scores cannot be recomputed: they depend on the seats' own data; each was checked against its commitment"
-NODE_NOTE = "which blocks are the chain was taken from the node's word"
+NODE_NOTE = "which blocks are the chain, and that no event without consequences is missing, is the chain node's word"
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def audit(
     deployment: Deployment | None = None,
     first: int = 1,
     last: int | None = None,
+    refused_seconds: float = REFUSED_SECONDS,
     tell: Callable[[RoundReport], None] = lambda _: None,
 ) -> AuditReport:
     """Replays a federation up to the latest block.
@@ -109,6 +113,7 @@ def audit(
         deployment: where factory and implementation are said to be, and from which block on; without it every block of
             the chain is read, and the federation's creation is not checked.
         first, last: rounds whose models are recomputed; the events of all rounds are replayed in any case.
+        refused_seconds: how long to look for an update that did not qualify.
         tell: is given every round as soon as it is confirmed.
 
     Raises:
@@ -116,7 +121,8 @@ def audit(
         ManifestUnsupported: the manifest asks for what this version cannot do.
         ChainError: the chain was reorganised meanwhile.
     """
-    return _Audit(federation, ipfs, deployment, range(first, last + 1 if last is not None else 1 << 32), tell).run()
+    wanted = range(first, last + 1 if last is not None else 1 << 32)
+    return _Audit(federation, ipfs, deployment, wanted, refused_seconds, tell).run()
 
 
 class _Audit:
@@ -126,6 +132,7 @@ class _Audit:
         ipfs: Ipfs,
         deployment: Deployment | None,
         wanted: range,
+        refused_seconds: float,
         tell: Callable[[RoundReport], None],
     ) -> None:
         self.federation = federation
@@ -133,6 +140,7 @@ class _Audit:
         self.ipfs = ipfs
         self.deployment = deployment
         self.wanted = wanted
+        self.refused_seconds = refused_seconds
         self.tell = tell
         self.transactions = Transactions(self.chain)
         self.details: list[RoundReport] = []
@@ -217,9 +225,9 @@ class _Audit:
                 event = next(events)
             except StopIteration:
                 return
-            except WrongVersion as error:
-                what = "events" if not step else f"the event after the last one that was replayed ({step})"
-                raise Differs(Difference(round, "read", what, "one of the contracts'", error.message)) from error
+            except (WrongVersion, DecodingError) as error:
+                what = f"the event after the last one that was replayed ({step})"
+                raise Differs(Difference(round, "read", what, "one of the contracts'", str(error))) from error
             created = created or event.args.get("federation") == self.federation.address
             if event.contract == self.federation.address and not created:
                 raise Differs(Difference(0, "create", "first event", "FederationCreated by the factory", event.name))
@@ -330,7 +338,7 @@ class _Audit:
 
         def condition(update: Update) -> str:
             try:
-                payloads.update(update, record.number, record.base, REFUSED_SECONDS)
+                payloads.update(update, record.number, record.base, self.refused_seconds)
             except IpfsUnreachable:
                 raise
             except ContentNotFound:

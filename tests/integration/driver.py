@@ -72,10 +72,10 @@ class Nodes:
 
 
 @contextmanager
-def running_nodes(folder: Path, kind: devnet.Chain) -> Iterator[Nodes]:
+def running_nodes(folder: Path, kind: devnet.Chain, *, block_time: int | None = None) -> Iterator[Nodes]:
     """A new chain and a new IPFS node in a folder, stopped at the end. The content cache is off."""
     with ExitStack() as stack:
-        chain = devnet.start_chain(folder / "chain", kind)
+        chain = devnet.start_chain(folder / "chain", kind, block_time=block_time)
         stack.callback(devnet.stop_node, chain)
         ipfs = devnet.start_ipfs(folder / "ipfs")
         stack.callback(devnet.stop_node, ipfs)
