@@ -43,12 +43,20 @@ def participate(
     task: Annotated[
         str | None,
         typer.Option(
-            metavar="MODULE:CLASS", help="Your own task: its model, data and training. Needed unless bcfl has it."
+            metavar="MODULE:CLASS",
+            envvar="BCFL_TASK",
+            help="Your own task: its model, data and training. Needed unless bcfl has it.",
         ),
     ] = None,
     parameter: Annotated[
         list[str] | None,
-        typer.Option("--parameter", "--local", metavar="NAME=VALUE", help="Parameter of your task alone; repeatable."),
+        typer.Option(
+            "--parameter",
+            "--local",
+            metavar="NAME=VALUE",
+            envvar="BCFL_PARAMETERS",
+            help="Parameter of your task alone; repeatable.",
+        ),
     ] = None,
     attack: Annotated[
         str | None, typer.Option(help="Cheat, for demonstrations: sign_flip, noise:2, nan, missing, copier and others.")
@@ -139,6 +147,7 @@ def _require_admission(federation: FederationContract, account: LocalAccount) ->
     from bcfl.chain import address_of
 
     address = address_of(account.address)
+    federation.chain.head()  # whose time may be ahead of ours
     federation.registry.require_active(address)
     if not federation.chain.balance_of(address):
         raise InsufficientFunds(f"{address} has no ether; it pays gas for what it sends")
