@@ -7,7 +7,6 @@ on two cores, or ``--help``, should not pay for what it does not use.
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
 import sys
 import traceback
@@ -16,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bcfl import __version__, errors
-from bcfl.cli import account, certify, deploy, devnet, federation, model, participate, rounds, settings
+from bcfl.cli import account, audit, certify, demo, deploy, devnet, federation, model, participate, rounds, settings
 from bcfl.cli.output import one_line
 
 app = typer.Typer(
@@ -35,11 +34,9 @@ app.add_typer(federation.app, name="federation")
 app.command()(participate.participate)
 app.command()(rounds.rounds)
 app.add_typer(model.app, name="model")
+app.command()(audit.audit)
+app.command()(demo.demo)
 app.command()(settings.settings)
-
-for _name in ("demo", "audit"):
-    if importlib.util.find_spec(f"bcfl.cli.{_name}"):
-        app.command()(getattr(importlib.import_module(f"bcfl.cli.{_name}"), _name))
 
 BUG = 70
 """Exit code of an exception that nobody foresaw (``EX_SOFTWARE`` of sysexits.h)."""
