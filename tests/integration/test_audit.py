@@ -368,7 +368,7 @@ def test_vote_after_its_deadline_is_named(driver: Driver, liar: Liar) -> None:
 @pytest.mark.usefixtures("undone")
 def test_forged_global_model_on_chain_is_named(driver: Driver, nodes: Nodes) -> None:
     slot = nodes.request("eth_getStorageAt", driver.federation.address, "0x1", "latest")
-    assert bytes(slot) == driver.base
+    assert slot == "0x" + driver.base.hex()
     nodes.request("anvil_setStorageAt", driver.federation.address, "0x" + "0" * 63 + "1", "0x" + FORGED.hex())
     report = audited(driver)
     assert found_by(report) == (4, "state", "global model of the contract")
