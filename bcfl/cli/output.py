@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -54,15 +54,18 @@ def print_fields(rows: Iterable[tuple[str, object]], title: str = "") -> None:
         print(f"{'  ' if title else ''}{name:<{width}}  {harmless(value, 2_000)}")
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], numeric: Sequence[str] = ()) -> None:
-    """A table; the columns named in ``numeric`` are aligned to the right."""
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[object]], numeric: Sequence[str] = (), whole: str = ""
+) -> None:
+    """A table; the columns named in ``numeric`` are aligned to the right, the one named ``whole`` is never broken."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in numeric else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if heading in numeric else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading == whole)
     for row in rows:
         table.add_row(*(Text(harmless(value)) for value in row))
     console().print(table)

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bcfl.cli.context import NODES, chain_of, federation_of, first_block_of, names_of, uses
-from bcfl.cli.output import Json, duration, print_fields, print_json, print_table, say
+from bcfl.cli.output import Json, console, duration, print_fields, print_json, print_table, say
 from bcfl.config import Settings
 from bcfl.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from bcfl.history import RoundRecord
     from bcfl.tracker import Tracker
+
+ROOMY = 150
+"""Columns of a terminal in which a line for each round has room for whole CIDs."""
 
 
 @uses(*NODES, "federation", "deployments", "keystore")
@@ -94,7 +97,7 @@ def _print_rounds(tracker: Tracker, names: dict[str, str]) -> None:
                 f"{len(record.qualified)}/{len(record.updates)}" if record.finalised else "-",
                 " ".join(_called(names, each) for each in record.committee),
                 f"{len(record.votes)}/{len(record.committee)}",
-                cid_of(record.model) if record.model else "-",
+                _shortened(cid_of(record.model)) if record.model else "-",
             )
         )
     headings = ["round", "state", "updates", "medians", "qualified", "committee", "votes", "model"]
@@ -116,14 +119,14 @@ def _print_round(tracker: Tracker, record: RoundRecord, names: dict[str, str], j
             ("next committee", ", ".join(_called(names, each) for each in shown["next_committee"]) or "-"),
         ]
     )
-    _print_updates(record, shown, names, seats)
+    _print_updates(record, shown, names)
     _print_committee(record, seats)
     steps = [(step, len(gas), f"{sum(gas):,}", f"{max(gas):,}") for step, gas in shown["gas_by_step"].items() if gas]
     if steps:
         print_table(["step", "transactions", "gas", "most for one"], steps, ["transactions", "gas", "most for one"])
 
 
-def _print_updates(record: RoundRecord, shown: dict[str, Any], names: dict[str, str], seats: list[str]) -> None:
+def _print_updates(record: RoundRecord, shown: dict[str, Any], names: dict[str, str]) -> None:
     vectors = record.scores()
     rows = []
     for index, update in enumerate(shown["updates"]):
@@ -132,11 +135,20 @@ def _print_updates(record: RoundRecord, shown: dict[str, Any], names: dict[str, 
         median = record.medians[index] if record.medians else "-"
         scores = " ".join(str(vector[index]) for vector in vectors.values()) or "-"
         rows.append(
-            (_called(names, update["trainer"]), f"{update['samples']:,}", scores, median, outcome, update["cid"])
+            (
+                _called(names, update["trainer"]),
+                f"{update['samples']:,}",
+                scores,
+                median,
+                outcome,
+                _shortened(update["cid"]),
+            )
         )
     if rows:
-        by = f"scores by {', '.join(seats[seat] for seat in vectors)}" if vectors else "scores"
-        print_table(["trainer", "samples", by, "median", "outcome", "update"], rows, ["samples", "median"])
+        by = f"scores of seats {' '.join(map(str, vectors))}" if vectors else "scores"
+        print_table(
+            ["trainer", "samples", by, "median", "outcome", "update"], rows, ["samples", "median"], whole="update"
+        )
 
 
 def _print_committee(record: RoundRecord, seats: list[str]) -> None:
@@ -155,7 +167,12 @@ def _print_committee(record: RoundRecord, seats: list[str]) -> None:
         )
         for seat, name in enumerate(seats)
     ]
-    print_table(["seat", "member", "committed", "revealed", "vote"], rows, ["seat"])
+    print_table(["seat", "member", "committed", "revealed", "vote"], rows, ["seat"], whole="vote")
+
+
+def _shortened(cid: str) -> str:
+    """A CID as far as a line has room for it; ``bcfl rounds N`` and ``--json`` have all of it."""
+    return cid if console().width >= ROOMY else f"{cid[:6]}…{cid[-4:]}"
 
 
 def _called(names: dict[str, str], address: str) -> str:

@@ -5,21 +5,27 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from eth_account import Account
 
 from bcfl import errors
 from bcfl.accounts import Keystore
+from bcfl.chain import address_of
 from bcfl.cli import BUG, app, run
 from bcfl.cli.context import parameters_of
 from bcfl.cli.federation import TERMS, TRAINING
 from bcfl.cli.output import duration, harmless, one_line
+from bcfl.config import Settings
+from bcfl.contracts import Deployment, SignedCertificate
 from bcfl.founding import Terms
 from bcfl.manifest import Aggregation, Scoring, Training
+from bcfl.protocol import Role
 
 HEAVY = ("torch", "web3", "numpy", "pydantic", "eth_account", "requests", "rich")
 
@@ -251,3 +257,38 @@ def test_what_strangers_write_cannot_rewrite_the_terminal() -> None:
 )
 def test_a_duration_reads_as_people_say_it(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_certificate_is_signed_without_any_node(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BCFL_PASSWORD", "secret")
+    assert run(["account", "new", "certifier", "--light", "--json"]) == 0
+    certifier = json.loads(capsys.readouterr().out)["address"]
+    registry, participant = address_of("0x" + "22" * 20), address_of("0x" + "33" * 20)
+    Deployment(7, registry, registry, registry, 1, 1).save(tmp_path / "deployments" / "7.json")
+    assert run(["certify", participant, "--chain-id", "7", "--days", "2", "--role", "relay", "-o", "c.json"]) == 0
+    signed = SignedCertificate.from_json((tmp_path / "c.json").read_text())
+    message = signed.certificate.message(7, registry)
+    assert Account.recover_message(message, signature=signed.signature) == certifier
+    assert (signed.certificate.participant, signed.certificate.role) == (participant, Role.RELAY)
+    assert 172_700 < signed.certificate.expires_at - time.time() <= 172_800
+
+
+def test_task_and_parameters_may_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Any] = []
+
+    def prepare(settings: Settings, task: str | None, parameters: list[str], attack: str | None) -> None:
+        asked.append((task, parameters, attack))
+        raise errors.WrongChain("far enough")
+
+    monkeypatch.setattr("bcfl.cli.participate.prepare", prepare)
+    monkeypatch.setattr("bcfl.cli.participate.log_steps", lambda: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setenv("BCFL_TASK", "module:Class")
+    monkeypatch.setenv("BCFL_PARAMETERS", "a=1 b=x")
+    assert run(["participate"]) == errors.WrongChain.exit_code
+    assert run(["participate", "--task", "other:Class", "--local", "c=2"]) == errors.WrongChain.exit_code
+    assert asked == [("module:Class", ["a=1", "b=x"], None), ("other:Class", ["c=2"], None)]
