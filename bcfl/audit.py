@@ -228,6 +228,8 @@ class _Audit:
             except (WrongVersion, DecodingError) as error:
                 what = f"the event after the last one that was replayed ({step})"
                 raise Differs(Difference(round, "read", what, "one of the contracts'", str(error))) from error
+            if event.contract not in addresses:
+                raise Differs(Difference(round, "read", "contract of an event", ", ".join(addresses), event.contract))
             created = created or event.args.get("federation") == self.federation.address
             if event.contract == self.federation.address and not created:
                 raise Differs(Difference(0, "create", "first event", "FederationCreated by the factory", event.name))
