@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from eth_account import Account
@@ -61,7 +61,7 @@ class Nodes:
 
     def request(self, method: str, *parameters: Any) -> Any:
         """The result of an RPC call of the chain's node that only test nodes have."""
-        answer = self.chain.web3.provider.make_request(method, list(parameters))  # type: ignore[arg-type]
+        answer = self.chain.web3.provider.make_request(cast(Any, method), list(parameters))
         assert "error" not in answer, answer
         return answer["result"]
 
