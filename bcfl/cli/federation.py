@@ -29,6 +29,8 @@ from bcfl.config import Settings
 from bcfl.errors import ConfigurationError, ContentError, ManifestError
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from bcfl.contracts import FederationContract
     from bcfl.founding import Learning
 
@@ -144,9 +146,7 @@ def _create(
         learnt = _learning(training, rules, learning)
         founded = found_federation(chain, ipfs, deployment, account, learnt, Terms(**terms, election=election), say)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigurationError(f"the manifest cannot say that: {where}: {first['msg']}") from error
+        raise ConfigurationError(f"the manifest cannot say that: {_first_of(error)}") from error
     if settings.federation is None:
         remember_federation(settings, chain.chain_id, founded.federation)
     record = {
@@ -159,6 +159,11 @@ def _create(
         print_json(record)
     else:
         print_fields(record.items())
+
+
+def _first_of(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _learning(training: dict[str, Any], rules: dict[str, Any], learning: dict[str, Any]) -> Learning:

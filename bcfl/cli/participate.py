@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from bcfl.contracts import FederationContract
-    from bcfl.participant import Participant
+    from bcfl.participant import Outcome, Participant
 
 log = logging.getLogger("bcfl.cli")
 
@@ -59,7 +59,7 @@ def participate(
         ),
     ] = None,
     attack: Annotated[
-        str | None, typer.Option(help="Cheat, for demonstrations: sign_flip, noise:2, nan, missing, copier and others.")
+        str | None, typer.Option(help="Cheat, to demonstrate: sign_flip, noise:2, nan, missing, copier and others.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -73,11 +73,14 @@ def participate(
     log_steps()
     participant = prepare(settings, task, parameter or [], attack)
     participant.stop = stop
-    outcome = participant.run()
+    _report(participant.run(), stopped=stop.is_set(), json=json)
+
+
+def _report(outcome: Outcome, *, stopped: bool, json: bool) -> None:
     if json:
         print_json({"finalised": outcome.finalised, "transactions": outcome.transactions, "gas": outcome.gas})
     else:
-        ended = "stopped" if stop.is_set() else "the federation is finished"
+        ended = "stopped" if stopped else "the federation is finished"
         say(f"{ended}: {outcome.finalised} rounds finalised; {outcome.transactions} transactions, {outcome.gas:,} gas")
 
 

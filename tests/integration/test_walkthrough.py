@@ -50,27 +50,30 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 def admit(terminal: Terminal, hospital: str) -> str:
-    """Key, ether, certificate and registration of one hospital. Its address."""
+    """Key and certificate of one hospital. Its address."""
     account = terminal.run("account", "new", hospital, "--light")
     certificate = terminal.run("certify", hospital, "--account", "certifier", "--days", "30")
     assert certificate["participant"] == account["address"]
     return str(account["address"])
 
 
-def test_four_hospitals_learn_together_step_by_step(terminal: Terminal) -> None:
+def prepare(terminal: Terminal) -> list[str]:
+    """Devnet, contracts and four members. Their addresses."""
     assert terminal.run("devnet", "up")["running"]
     terminal.run("account", "new", "certifier", "--light")
     terminal.run("devnet", "fund", "certifier")
-    deployment = terminal.run("deploy", "--account", "certifier")
-    assert (terminal.folder / "deployments" / "31337.json").is_file()
-
+    terminal.run("deploy", "--account", "certifier")
     with ThreadPoolExecutor(2) as pool:
         addresses = list(pool.map(lambda hospital: admit(terminal, hospital), HOSPITALS))
     terminal.run("devnet", "fund", *HOSPITALS)
     with ThreadPoolExecutor(2) as pool:
         registered = list(pool.map(lambda each: terminal.run("register", f"{each}.certificate.json"), HOSPITALS))
     assert [each["registered"] for each in registered] == addresses
+    return addresses
 
+
+def found(terminal: Terminal) -> None:
+    """The federation, created and shown."""
     created = terminal.run(
         "federation", "create", "--account", "certifier", "--task", TASK, "--local", "hospital=0", "--seats", "1",
         "--min-updates", "2", "--rounds", str(ROUNDS), "--start-members", "4", "--epochs", "5", "--batch-size", "8",
@@ -78,11 +81,14 @@ def test_four_hospitals_learn_together_step_by_step(terminal: Terminal) -> None:
     )  # fmt: skip
     shown = terminal.run("federation", "show")
     assert shown["state"]["federation"] == created["federation"]
-    assert shown["configuration"]["registry"] == deployment["registry"]
+    assert shown["configuration"]["manifest"] == created["manifest"]
     assert shown["manifest"]["task"] == {"name": TASK, "parameters": {}}
     assert shown["manifest"]["training"]["learning_rate"] == 0.05
     assert terminal.run("rounds") == []
 
+
+def learn(terminal: Terminal) -> None:
+    """One process for each hospital, until the federation is finished."""
     participants = [
         terminal.start("participate", "--account", each, "--task", TASK, "--parameter", f"hospital={number}", "--json")
         for number, each in enumerate(HOSPITALS)
@@ -93,6 +99,11 @@ def test_four_hospitals_learn_together_step_by_step(terminal: Terminal) -> None:
         assert json.loads(out)["finalised"] == ROUNDS
         assert "round 0: join" in err
 
+
+def test_four_hospitals_learn_together_step_by_step(terminal: Terminal) -> None:
+    addresses = prepare(terminal)
+    found(terminal)
+    learn(terminal)
     rounds = terminal.run("rounds")
     assert [each["round"] for each in rounds] == [1, 2]
     for each in rounds:
@@ -108,7 +119,6 @@ def test_four_hospitals_learn_together_step_by_step(terminal: Terminal) -> None:
     assert terminal.run("rounds", "2") == rounds[1]
     (listed,) = terminal.run("federation", "list")
     assert (listed["phase"], listed["finalised"]) == ("Finished", f"{ROUNDS}/{ROUNDS}")
-
     pulled = terminal.run("model", "pull", "2", "-o", "model.safetensors")
     assert pulled["cid"] == rounds[1]["model"]
     assert (terminal.folder / "model.safetensors").stat().st_size == pulled["bytes"]
