@@ -173,12 +173,14 @@ def status(folder: Path) -> Devnet | None:
         raise ConfigurationError(f"{path} cannot be read: end the nodes by hand and remove it") from error
 
 
-def start_chain(folder: Path, chain: Chain = "anvil", *, port: int | None = None) -> LocalNode:
+def start_chain(
+    folder: Path, chain: Chain = "anvil", *, port: int | None = None, block_time: int | None = None
+) -> LocalNode:
     """Start a chain by itself and wait until it answers; on any free port, unless one is named. See ``up``."""
     folder = Path(folder).resolve()
     _make(folder)
     with _one_at_a_time():
-        return _start_chain(folder, chain, _port(port, None, None), None)
+        return _start_chain(folder, chain, _port(port, None, None), block_time)
 
 
 def start_ipfs(folder: Path, *, port: int | None = None) -> LocalNode:
