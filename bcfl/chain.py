@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import requests
+from eth_abi.exceptions import DecodingError
 from eth_account.signers.local import LocalAccount
 from eth_typing import HexStr
 from eth_utils.abi import event_abi_to_log_topic, function_abi_to_4byte_selector
@@ -28,6 +29,7 @@ from web3 import Web3
 from web3._utils.events import get_event_data
 from web3.contract.contract import Contract as Web3Contract
 from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Exception
+from web3.middleware import AttributeDictMiddleware
 from web3.providers import HTTPProvider, IPCProvider, LegacyWebSocketProvider
 from web3.providers.base import BaseProvider
 from web3.types import Nonce, TxParams
@@ -161,7 +163,9 @@ class Chain:
     def __init__(self, url: str, *, chain_id: int | None = None, confirmations: int = 0, timeout: float = 20.0) -> None:
         self.url = url
         self.confirmations = confirmations
-        self.web3 = Web3(_provider(url, timeout))
+        # Of web3's middleware only what gives results their attributes: its validation asks for the chain id again and
+        # again, and refuses the headers of proof-of-authority chains.
+        self.web3 = Web3(_provider(url, timeout), middleware=[AttributeDictMiddleware])
         self.chain_id = self.ask(lambda: self.web3.eth.chain_id)
         if chain_id is not None and chain_id != self.chain_id:
             raise errors.WrongChain(f"{shown(url)} serves chain {self.chain_id}, not {chain_id}")
@@ -267,9 +271,13 @@ class Chain:
 
     def _decode(self, log: Any) -> Event:
         abi = self._event_abis.get(bytes(log["topics"][0])) if log["topics"] else None
+        unknown = f"the contract at {log['address']} emits events that this version does not know"
         if abi is None:
-            raise errors.WrongVersion(f"the contract at {log['address']} emits events that this version does not know")
-        decoded = get_event_data(self.web3.codec, abi, log)
+            raise errors.WrongVersion(unknown)
+        try:
+            decoded = get_event_data(self.web3.codec, abi, log)
+        except (Web3Exception, DecodingError, ValueError) as error:  # too few topics, or data of another form
+            raise errors.WrongVersion(unknown) from error
         return Event(
             name=decoded["event"],
             args=dict(decoded["args"]),
@@ -405,7 +413,7 @@ def _contract_error(error: ContractLogicError) -> errors.ChainError:
         return errors.TransactionFailed(f"the contract refuses the call: {str(error.message)[:200]}")
     try:
         values = Web3().codec.decode([each["type"] for each in entry["inputs"]], data[4:])
-    except (ValueError, OverflowError) as problem:
+    except (DecodingError, ValueError, OverflowError) as problem:
         raise errors.WrongVersion("the contract's error does not have the form that this version knows") from problem
     arguments = {each["name"]: value for each, value in zip(entry["inputs"], values, strict=True)}
     for each in entry["inputs"]:

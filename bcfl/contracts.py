@@ -195,6 +195,7 @@ class RegistryContract:
             CertificateRevoked: it was revoked.
         """
         expires_at = int(self.contract.call("expiryOf", account))
+        self.chain.head()  # whose clock may run ahead of ours
         if expires_at > self.chain.now():
             return
         if self.contract.call("isRevoked", account):
@@ -232,18 +233,22 @@ class FederationContract:
         self.contract = chain.contract("Federation", address)
         if not chain.code_at(address):
             raise errors.NoSuchFederation(f"no federation at {address} on chain {chain.chain_id}")
-        try:
-            version = int(self.contract.call("VERSION"))
-            self.config = configuration_from(self.contract.call("configuration"))
-        except errors.ChainUnreachable:
-            raise
-        except errors.ChainError as error:
-            raise errors.NoSuchFederation(f"the contract at {address} is not a federation") from error
+        version = self._ask("VERSION")
         if version != PROTOCOL_VERSION:
             raise errors.WrongVersion(
                 f"the federation at {address} is of version {version}; this package speaks {PROTOCOL_VERSION}"
             )
+        self.config = configuration_from(self._ask("configuration"))
         self.registry = RegistryContract(chain, self.config.registry)
+
+    def _ask(self, function: str) -> Any:
+        """What only a federation can answer."""
+        try:
+            return self.contract.call(function)
+        except errors.ChainUnreachable:
+            raise
+        except errors.ChainError as error:
+            raise errors.NoSuchFederation(f"the contract at {self.address} is not a federation") from error
 
     def snapshot(self, account: Address) -> Snapshot:
         """The federation's state at the latest block, read at that block as a whole."""
@@ -321,6 +326,12 @@ def federations_of(chain: Chain, deployment: Deployment) -> list[Event]:
 
 
 def configuration_from(values: Sequence[Any]) -> Configuration:
-    """A configuration from the contract's tuple, in calls and in ``FederationCreated``."""
+    """A configuration from the contract's tuple, in calls and in ``FederationCreated``.
+
+    Raises:
+        WrongVersion: it names an election that this version does not know.
+    """
     registry, manifest, model, election, *numbers = values
+    if election not in list(Election):
+        raise errors.WrongVersion(f"the federation elects by rule {election}, which this version does not know")
     return Configuration(address_of(registry), Digest(manifest), Digest(model), Election(election), *numbers)

@@ -136,7 +136,6 @@ def found_federation(
     tell(f"manifest {cid_of(digest)}")
     config = terms.configuration(deployment.registry, digest, model)
     federation, receipt = create_federation(chain, deployment.factory, account, config)
-    tell(
-        f"federation {federation}; its first round opens with {max(members_needed(config), learning.start_members)} members"
-    )
+    needed = max(members_needed(config), learning.start_members)
+    tell(f"federation {federation}; its first round opens when {needed} have joined")
     return Founded(federation, digest, receipt.block, receipt.gas)

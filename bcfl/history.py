@@ -23,7 +23,7 @@ STEPS = {
 
 @dataclass
 class RoundRecord:
-    """One round as its events tell it. Dictionaries by seat; ``medians`` and ``qualified`` are empty before it is finalised.
+    """One round as its events tell it. Dictionaries are by seat; ``medians`` and ``qualified`` come with its finalising.
 
     ``events`` are all of the round's events in the order of the chain; ``number`` 1 is the first round.
     """

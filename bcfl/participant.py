@@ -258,7 +258,9 @@ class Participant:
         rng = RngSuite.from_seed(seed_of(self.federation.address, self.address, number))
         start = time.monotonic()
         result = self.task.train(model, snapshot.round, rng)
-        self._note("train", snapshot, seconds=time.monotonic() - start, samples=result.samples, loss=result.loss)
+        seconds = time.monotonic() - start
+        log.info("round %s: train (%s samples, loss %.4f, %.2f s)", number, result.samples, result.loss, seconds)
+        self._note("train", snapshot, seconds=seconds, samples=result.samples, loss=result.loss)
         trained = weights_of(model)
         delta = {name: trained[name] - np.asarray(weights[name]) for name in trained}
         poisoned = self.attack.poison(delta, rng.numpy)
@@ -310,6 +312,7 @@ class Participant:
                 trainer = record.updates[index].trainer
                 log.info("round %s: update of %s scores 0: %s", record.number, trainer, reason)
                 self._note("refuse", snapshot, trainer=trainer, reason=reason)
+            log.info("round %s: score (%s updates, %.2f s)", record.number, len(scores), work.seconds)
             self._note("score", snapshot, seconds=work.seconds, scores=scores)
             # On disk before anything is sent: what is committed must be revealed, and scoring again might differ.
             write_durably(file, pack(scores))

@@ -280,7 +280,7 @@ def seed_of_opening(prevrandao: int, parent_hash: bytes, round: int) -> bytes:
 
 
 def seed_of_finalising(salts: Iterable[bytes], prevrandao: int, round: int) -> bytes:
-    """The seed of a lottery in ``finaliseRound``: the revealed salts in the order of the seats, and block randomness."""
+    """The seed of a lottery in ``finaliseRound``: revealed salts in the order of the seats, and block randomness."""
     mixed = bytes(32)
     for salt in salts:
         mixed = keccak(mixed + salt)

@@ -1,6 +1,7 @@
-"""Sets up a checkout: virtual environment, Python packages, Node where the machine has none, node packages. Says what it does.
+"""Sets up a checkout: virtual environment, Python packages, Node where the machine has none, node packages.
 
-Needs nothing but Python 3.11 or newer. Done again only when what it installs from has changed: run it as often as you like.
+Says what it does. Needs nothing but Python 3.11 or newer. Done again only when what it installs from has changed: run
+it as often as you like.
 """
 
 from __future__ import annotations
@@ -88,8 +89,6 @@ def node_packages(folder: Path, words: str) -> None:
 
 def main() -> None:
     argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
-    if sys.version_info < (3, 11):
-        sys.exit("setup: Python 3.11 or newer is needed")
     start = time.monotonic()
     python_packages()
     node_packages(ROOT, "node packages: Anvil, forge, Ganache, the Solidity compiler, OpenZeppelin, MNIST")

@@ -10,10 +10,9 @@ from bcfl.cli.context import (
     CONTENT,
     NODES,
     chain_of,
-    deployment_of,
-    deployment_path,
     federation_of,
     ipfs_of,
+    origin_of,
     uses,
 )
 from bcfl.cli.output import Json, console, harmless, print_json, say
@@ -39,13 +38,11 @@ def audit(
     """
     from bcfl.audit import audit as replay
 
-    chain = chain_of(settings)
-    federation = federation_of(settings, chain)
-    recorded = deployment_path(settings, chain.chain_id).is_file()
+    federation = federation_of(settings, chain_of(settings))
     report = replay(
         federation,
         ipfs_of(settings),
-        deployment=deployment_of(settings, chain) if recorded else None,
+        deployment=origin_of(settings, federation)[0],
         first=first,
         last=last,
         tell=(lambda _: None) if json else _show_round,

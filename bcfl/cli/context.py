@@ -149,12 +149,20 @@ def deployment_of(settings: Settings, chain: Chain) -> Deployment:
     return deployment
 
 
-def first_block_of(settings: Settings, chain: Chain) -> int:
-    """A block before which nothing of ours can have happened."""
-    from bcfl.contracts import Deployment
+def origin_of(settings: Settings, federation: FederationContract) -> tuple[Deployment | None, int]:
+    """The recorded deployment if its factory made the federation, and the block from which its events are to be read.
 
-    path = deployment_path(settings, chain.chain_id)
-    return Deployment.load(path).block if path.is_file() else 0
+    A federation of other contracts than the recorded ones, such as the demo's, is read from the first block on.
+    """
+    from bcfl.contracts import Deployment, federations_of
+
+    path = deployment_path(settings, federation.chain.chain_id)
+    if path.is_file():
+        deployment = Deployment.load(path)
+        for event in federations_of(federation.chain, deployment):
+            if event.args["federation"] == federation.address:
+                return deployment, event.block
+    return None, 0
 
 
 def ipfs_of(settings: Settings) -> Ipfs:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bcfl.cli.context import CONTENT, NODES, chain_of, federation_of, first_block_of, ipfs_of, uses
+from bcfl.cli.context import CONTENT, NODES, chain_of, federation_of, ipfs_of, origin_of, uses
 from bcfl.cli.output import Json, print_fields, print_json
 from bcfl.config import Settings
 from bcfl.errors import ConfigurationError
@@ -44,7 +44,7 @@ def pull(
 
     chain = chain_of(settings)
     federation = federation_of(settings, chain)
-    chosen, digest = _model_of(federation, first_block_of(settings, chain), number)
+    chosen, digest = _model_of(federation, origin_of(settings, federation)[1], number)
     ipfs = ipfs_of(settings)
     architecture = fetch_manifest(ipfs, federation.config.manifest).model_architecture()
     data = ipfs.fetch(digest, max_bytes=max_update_bytes(architecture))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bcfl.cli.context import NODES, chain_of, federation_of, first_block_of, names_of, uses
+from bcfl.cli.context import NODES, chain_of, federation_of, names_of, origin_of, uses
 from bcfl.cli.output import Json, console, duration, print_fields, print_json, print_table, say
 from bcfl.config import Settings
 from bcfl.errors import ConfigurationError
@@ -29,7 +29,8 @@ def rounds(
     from bcfl.tracker import Tracker
 
     chain = chain_of(settings)
-    tracker = Tracker(federation_of(settings, chain), first_block_of(settings, chain))
+    federation = federation_of(settings, chain)
+    tracker = Tracker(federation, origin_of(settings, federation)[1])
     tracker.look()
     records = tracker.history.rounds
     if number is not None:
