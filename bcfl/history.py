@@ -23,7 +23,7 @@ STEPS = {
 
 @dataclass
 class RoundRecord:
-    """One round as its events tell it. Dictionaries are by seat; ``medians`` and ``qualified`` come with its finalising.
+    """One round as its events tell it. Dictionaries are by seat; ``medians`` and ``qualified`` come when it ends.
 
     ``events`` are all of the round's events in the order of the chain; ``number`` 1 is the first round.
     """
