@@ -92,7 +92,9 @@ class View:
         table.add_column("median", justify="right")
         table.add_column("outcome", ratio=1)
         followers = self.tracker.history.next_committee(record.number)
-        for account in self.tracker.history.members:
+        known = list(self.names)
+        members = self.tracker.history.members
+        for account in sorted(members, key=lambda each: known.index(each) if each in self.names else len(known)):
             name = self.name(account)
             if account in self.marked:
                 name.append(f" ({self.marked[account]})")

@@ -146,14 +146,17 @@ def _close(console: Console, summary: Mapping[str, Any], report: AuditReport, ru
     last = finalised[-1]["round"] if finalised else 1
     folder = "" if str(run.folder.parent) == ".bcfl" else f" --folder {run.folder.parent}"
     console.print("[bold]next[/]")
-    for command, words in (
-        (f"bcfl rounds{folder}", "every round in a line"),
-        (f"bcfl rounds {last}{folder}", "one round in all detail"),
-        (f"bcfl audit{folder}", "the audit again; change a byte anywhere and it says where"),
-        (f"bcfl model pull {last} -o model.safetensors{folder}", "the model"),
-        (f"bcfl devnet down{folder}", "stop the chain and the IPFS node; what they know stays"),
-    ):
-        console.print(f"  {_program()} {command.removeprefix('bcfl '):<48} {words}", soft_wrap=True)
+    steps = {
+        "rounds": "every round in a line",
+        f"rounds {last}": "one round in all detail",
+        "audit": "the audit again; change a byte anywhere and it says where",
+        f"model pull {last} -o model.safetensors": "the model",
+        "devnet down": "stop the chain and the IPFS node; what they know stays",
+    }
+    commands = {f"{_program()} {command}{folder}": words for command, words in steps.items()}
+    width = max(map(len, commands))
+    for command, words in commands.items():
+        console.print(f"  {command:<{width}}  {words}", soft_wrap=True)
 
 
 def _program() -> str:
