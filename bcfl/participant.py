@@ -7,6 +7,7 @@ score vector are on disk before they are sent.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -227,9 +228,12 @@ class Participant:
     # ------------------------------------------------------------------ trainer
 
     def _train(self, snapshot: Snapshot) -> None:
+        another = self._payload_of_another(snapshot)
+        if self.attack.name == "copier" and not another:
+            return  # the next block may bring something to copy
         number, base = snapshot.round.number, snapshot.global_model
         file = self.folder / f"update-{number}-{base.hex()[:16]}.safetensors"
-        samples, payload = self._finished_update(file) or self._new_update(snapshot, file)
+        samples, payload = self._finished_update(file) or self._new_update(snapshot, file, another)
         if self.attack.pins:
             start = time.monotonic()
             digest = self.payloads.ipfs.pin(payload)
@@ -250,7 +254,7 @@ class Participant:
         data = file.read_bytes()
         return int.from_bytes(data[:4], "big"), data[4:]
 
-    def _new_update(self, snapshot: Snapshot, file: Path) -> tuple[int, bytes]:
+    def _new_update(self, snapshot: Snapshot, file: Path, another: bytes) -> tuple[int, bytes]:
         number, base = snapshot.round.number, snapshot.global_model
         weights = self.payloads.model(base, self.fetch_seconds)
         model = self.task.model()
@@ -265,18 +269,19 @@ class Participant:
         delta = {name: trained[name] - np.asarray(weights[name]) for name in trained}
         poisoned = self.attack.poison(delta, rng.numpy)
         payload = encode_update(poisoned, self.payloads.header(self.address, number, base))
-        payload = self.attack.corrupt(payload, self._payload_of_another(snapshot))
+        payload = self.attack.corrupt(payload, another)
         samples = min(result.samples, self.federation.config.max_samples)
         write_durably(file, samples.to_bytes(4, "big") + payload)
         self._forget_files("update-", number)
         return samples, payload
 
     def _payload_of_another(self, snapshot: Snapshot) -> bytes:
-        """What a copier copies: the first payload submitted so far, if there is one."""
-        if self.attack.name != "copier":
-            return b""
-        updates = self._record(snapshot).updates
-        return self.payloads.ipfs.fetch(updates[0].digest, max_bytes=1 << 32) if updates else b""
+        """What a copier copies: the first payload submitted that can be had. Empty for other attacks, and if there is none."""
+        updates = self._record(snapshot).updates if self.attack.name == "copier" else []
+        for update in updates:
+            with contextlib.suppress(errors.ContentError):
+                return self.payloads.ipfs.fetch(update.digest, max_bytes=1 << 32, timeout=self.fetch_seconds)
+        return b""
 
     # ------------------------------------------------------------------ seat
 

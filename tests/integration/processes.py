@@ -65,6 +65,17 @@ class Organisation:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        self.process = None
+
+    def pause(self) -> None:
+        """Stops it where it is: a participant that is silent for a while."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets it go on, if it was paused."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def file(self, pattern: str) -> Path | None:
         """A file that the participant has written."""
@@ -90,11 +101,12 @@ class Consortium:
     members: int = 7
     attacks: dict[int, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    task: str = "tests.integration.tiny:Tiny"
 
     def __post_init__(self) -> None:
         chain = self.nodes.chain
         self.deployment: Deployment = deploy(chain, self.nodes.rich)
-        learning = Learning("tests.integration.tiny:Tiny", local={"index": 0}, start_members=self.members)
+        learning = Learning(self.task, local={"index": 0}, start_members=self.members)
         self.founded: Founded = found_federation(
             chain, self.nodes.ipfs, self.deployment, self.nodes.rich, learning, self.terms
         )
@@ -115,7 +127,7 @@ class Consortium:
         )
         arguments = [sys.executable, "-m", "bcfl", "participate", "--federation", self.founded.federation]
         arguments += ["--rpc", chain.url, "--ipfs", self.nodes.ipfs.address, "--folder", str(folder)]
-        arguments += ["--password-file", str(folder / "password"), "--task", "tests.integration.tiny:Tiny"]
+        arguments += ["--password-file", str(folder / "password"), "--task", self.task]
         arguments += ["--parameter", f"index={index}", *self.options]
         if index in self.attacks:
             arguments += ["--attack", self.attacks[index]]
