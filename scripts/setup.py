@@ -83,7 +83,9 @@ def node_packages(folder: Path, words: str) -> None:
         if not found:
             sys.exit(f"setup: no Node of version {NODE_MAJOR} or newer; remove .venv and try again")
         environment["PATH"] = f"{found}{os.pathsep}{environment['PATH']}"
-    run("npm", "ci", "--silent", "--no-audit", "--no-fund", cwd=folder, env=environment)
+    # As locked, and the lock file stays as it is. `npm ci` would refuse to go on where a registry does not carry the
+    # binaries for every other platform.
+    run("npm", "install", "--no-save", "--silent", "--no-audit", "--no-fund", cwd=folder, env=environment)
     (modules / STAMP).write_text(digest(*sources))
 
 
