@@ -1,28 +1,17 @@
-"""The chain: connections, calls, transactions, events. The only module that knows web3.
-
-A :class:`Chain` is a connection to one node. A :class:`Contract` encodes calls and decodes events, errors and results
-of one of our contracts. :meth:`Chain.send` sees a transaction through: gas with a margin, EIP-1559 fees, the nonce,
-replacement when it is stuck, the receipt to a depth, and the contract's custom error as the exception of the same name.
-"""
+"""A connection to a node: reading, events, sending."""
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
 import requests
 from eth_abi.exceptions import DecodingError
 from eth_account.signers.local import LocalAccount
 from eth_typing import HexStr
-from eth_utils.abi import event_abi_to_log_topic, function_abi_to_4byte_selector
 from eth_utils.address import is_address, to_checksum_address
 from eth_utils.conversions import to_bytes
 from web3 import Web3
@@ -30,14 +19,14 @@ from web3._utils.events import get_event_data
 from web3.contract.contract import Contract as Web3Contract
 from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Exception
 from web3.middleware import AttributeDictMiddleware
-from web3.providers import HTTPProvider, IPCProvider, LegacyWebSocketProvider
-from web3.providers.base import BaseProvider
 from web3.types import Nonce, TxParams
 
 from bcfl import errors
+from bcfl.chain.abi import artefact, event_abis
+from bcfl.chain.refusals import contract_error, node_error
+from bcfl.chain.transport import provider_of, shown
 from bcfl.protocol import Address
 
-CONTRACTS = ("Registry", "Federation", "FederationFactory")
 GAS_MARGIN = 1.2  # state may change between estimate and execution: another's update makes ours the last one
 LOG_BLOCKS = 5_000  # blocks asked for at once; many public nodes refuse more
 STUCK_SECONDS = 30.0  # a transaction without a receipt for so long is sent again with higher fees
@@ -80,19 +69,6 @@ class Receipt:
     contract: Address | None
 
 
-@cache
-def artefact(name: str) -> dict[str, Any]:
-    """The compiled contract ``name``: ``abi``, ``bytecode`` and the rest of its file in ``bcfl/abi``."""
-    text = resources.files("bcfl").joinpath("abi", f"{name}.json").read_text()
-    return cast(dict[str, Any], json.loads(text))
-
-
-@cache
-def _error_abis() -> dict[bytes, dict[str, Any]]:
-    entries = [entry for name in CONTRACTS for entry in artefact(name)["abi"] if entry["type"] == "error"]
-    return {function_abi_to_4byte_selector(cast(Any, {**entry, "type": "function"})): entry for entry in entries}
-
-
 def address_of(text: str) -> Address:
     """A checksummed address from any spelling.
 
@@ -102,23 +78,6 @@ def address_of(text: str) -> Address:
     if not is_address(text):
         raise errors.ConfigurationError(f"not an account or contract address: {text[:64]!r}")
     return Address(to_checksum_address(text))
-
-
-def _provider(url: str, timeout: float) -> BaseProvider:
-    scheme = urlsplit(url).scheme
-    if scheme in ("http", "https"):
-        return HTTPProvider(url, request_kwargs={"timeout": timeout})
-    if scheme in ("ws", "wss"):
-        return LegacyWebSocketProvider(url, websocket_timeout=int(timeout))
-    if scheme in ("", "file"):
-        return IPCProvider(Path(urlsplit(url).path), timeout=int(timeout))
-    raise errors.ConfigurationError(f"not an RPC address (http, ws or a path to a socket): {shown(url)}")
-
-
-def shown(url: str) -> str:
-    """A URL without what may be secret in it: user, password, path and query (providers put API keys there)."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}" if parts.hostname else url
 
 
 class Contract:
@@ -165,16 +124,10 @@ class Chain:
         self.confirmations = confirmations
         # Of web3's middleware only what gives results their attributes: its validation asks for the chain id again and
         # again, and refuses the headers of proof-of-authority chains.
-        self.web3 = Web3(_provider(url, timeout), middleware=[AttributeDictMiddleware])
+        self.web3 = Web3(provider_of(url, timeout), middleware=[AttributeDictMiddleware])
         self.chain_id = self.ask(lambda: self.web3.eth.chain_id)
         if chain_id is not None and chain_id != self.chain_id:
             raise errors.WrongChain(f"{shown(url)} serves chain {self.chain_id}, not {chain_id}")
-        self._event_abis = {
-            event_abi_to_log_topic(entry): entry
-            for name in CONTRACTS
-            for entry in artefact(name)["abi"]
-            if entry["type"] == "event"
-        }
         self._blocks: dict[int, Block] = {}
         self._head: Block | None = None
         self._offset = 0.0
@@ -191,9 +144,9 @@ class Chain:
         except requests.RequestException as error:
             raise errors.ChainUnreachable(f"{shown(self.url)} does not answer as a chain node does") from error
         except ContractLogicError as error:
-            raise _contract_error(error) from error
+            raise contract_error(error) from error
         except Web3Exception as error:
-            raise _node_error(error, self.url) from error
+            raise node_error(error, self.url) from error
         except ValueError as error:  # an answer that is not JSON
             raise errors.ChainUnreachable(f"{shown(self.url)} does not answer as a chain node does") from error
 
@@ -270,7 +223,7 @@ class Chain:
                 yield self._decode(log)
 
     def _decode(self, log: Any) -> Event:
-        abi = self._event_abis.get(bytes(log["topics"][0])) if log["topics"] else None
+        abi = event_abis().get(bytes(log["topics"][0])) if log["topics"] else None
         unknown = f"the contract at {log['address']} emits events that this version does not know"
         if abi is None:
             raise errors.WrongVersion(unknown)
@@ -390,45 +343,3 @@ class Chain:
             time.sleep(pause)
             pause = min(pause * 1.5, 0.5)
         return None
-
-
-def _revert_data(error: Web3Exception) -> bytes | None:
-    """The bytes that a contract reverted with: each node hands them over in a place of its own."""
-    data: Any = getattr(error, "data", None)
-    if isinstance(data, Mapping):  # Ganache
-        data = data.get("result") or data.get("data")
-    if isinstance(data, str):
-        hexadecimal = data[data.find("0x") :] if "0x" in data else ""
-        try:
-            return to_bytes(hexstr=HexStr(hexadecimal)) if hexadecimal else None
-        except ValueError:
-            return None
-    return bytes(data) if isinstance(data, bytes) else None
-
-
-def _contract_error(error: ContractLogicError) -> errors.ChainError:
-    data = _revert_data(error)
-    entry = _error_abis().get(data[:4]) if data else None
-    if data is None or entry is None:
-        return errors.TransactionFailed(f"the contract refuses the call: {str(error.message)[:200]}")
-    try:
-        values = Web3().codec.decode([each["type"] for each in entry["inputs"]], data[4:])
-    except (DecodingError, ValueError, OverflowError) as problem:
-        raise errors.WrongVersion("the contract's error does not have the form that this version knows") from problem
-    arguments = {each["name"]: value for each, value in zip(entry["inputs"], values, strict=True)}
-    for each in entry["inputs"]:
-        if each["type"] == "address":
-            arguments[each["name"]] = to_checksum_address(arguments[each["name"]])
-    found = getattr(errors, entry["name"], None)
-    if isinstance(found, type) and issubclass(found, errors.ContractError):
-        return found(arguments)
-    return errors.ForeignContractError({"name": entry["name"], **arguments})
-
-
-def _node_error(error: Web3Exception, url: str) -> errors.ChainError:
-    text = str(getattr(error, "message", None) or error)
-    if "insufficient funds" in text.lower() or "doesn't have enough funds" in text.lower():
-        return errors.InsufficientFunds("the account has not enough ether for the gas of this transaction")
-    if isinstance(error, TransactionNotFound):
-        return errors.TransactionFailed("transaction not found")
-    return errors.TransactionFailed(f"the node at {shown(url)} refuses: {text[:200]}")
