@@ -15,7 +15,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from bcfl import __version__, errors
-from bcfl.cli import account, audit, certify, demo, deploy, devnet, federation, model, participate, rounds, settings
+from bcfl.cli import (
+    account,
+    audit,
+    certify,
+    demo,
+    deploy,
+    devnet,
+    federation,
+    model,
+    participate,
+    rounds,
+    settings,
+    split,
+)
 from bcfl.cli.output import one_line
 
 app = typer.Typer(
@@ -36,6 +49,7 @@ app.command()(rounds.rounds)
 app.add_typer(model.app, name="model")
 app.command()(audit.audit)
 app.command()(demo.demo)
+app.command()(split.split)
 app.command()(settings.settings)
 
 BUG = 70
