@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -14,8 +15,8 @@ from bcfl.score import Scorer
 from bcfl.tasks import Task
 from bcfl.weights import Weights
 
-FETCHERS = 4
-"""Threads that wait for IPFS; scoring itself is done by the caller's, for torch runs best with one."""
+RETRY_SECONDS = 0.5
+"""Before the own IPFS node is asked again, when it did not answer."""
 
 
 class SeatWork:
@@ -27,10 +28,18 @@ class SeatWork:
         task: the seat's own task.
         base: the round's base model.
         fetch_seconds: how long to look for a payload.
+        capacity: updates that the round may have. Each is waited for by a thread of its own, so that those that nobody
+            can fetch hold up no other; scoring itself is done by the caller's thread, for torch runs best with one.
     """
 
     def __init__(
-        self, round: tuple[int, Digest], payloads: Payloads, task: Task, base: Weights, fetch_seconds: float
+        self,
+        round: tuple[int, Digest],
+        payloads: Payloads,
+        task: Task,
+        base: Weights,
+        fetch_seconds: float,
+        capacity: int,
     ) -> None:
         self.round = round
         self.seconds = 0.0
@@ -38,24 +47,34 @@ class SeatWork:
         self._task = task
         self._base = base
         self._fetch_seconds = fetch_seconds
-        self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
+        self._pool = ThreadPoolExecutor(capacity, thread_name_prefix="fetch")
+        self._closed = threading.Event()
         self._updates: list[Update] = []
         self._start()
 
     def _start(self) -> None:
         self._scorer = Scorer(self._payloads.manifest.scoring.rule, self._task, self._base)
         self._fetching: dict[Future[Weights], int] = {}
+        self._unanswered: dict[int, errors.IpfsUnreachable] = {}
 
     def expect(self, updates: Sequence[Update]) -> None:
         """Starts to fetch the updates that are new. If a reorganisation changed those seen before, all begins anew."""
         if list(updates[: len(self._updates)]) != self._updates:
             self._updates = []
             self._start()
+        seen, self._updates = len(self._updates), list(updates)
+        for index in range(seen, len(updates)):
+            self._fetch(index)
+
+    def _fetch(self, index: int, pause: float = 0.0) -> None:
         number, base = self.round
-        for index in range(len(self._updates), len(updates)):
-            future = self._pool.submit(self._payloads.update, updates[index], number, base, self._fetch_seconds)
-            self._fetching[future] = index
-        self._updates = list(updates)
+        update = self._updates[index]
+
+        def fetched() -> Weights:
+            self._closed.wait(pause)
+            return self._payloads.update(update, number, base, self._fetch_seconds)
+
+        self._fetching[self._pool.submit(fetched)] = index
 
     def advance(self) -> bool:
         """Scores what has arrived since; says whether anything had."""
@@ -68,6 +87,10 @@ class SeatWork:
         start = time.perf_counter()
         try:
             self._scorer.add(index, future.result(), self._updates[index].samples)
+        except errors.IpfsUnreachable as error:
+            # Our own node is away, for which no trainer is to blame.
+            self._unanswered[index] = error
+            self._fetch(index, RETRY_SECONDS)
         except errors.ContentNotFound:
             self._scorer.invalid(index, "not found in time")
         except errors.InvalidContent as error:
@@ -81,11 +104,17 @@ class SeatWork:
 
         Args:
             patience: seconds to wait for what is still being fetched; what has not come then is unavailable.
+
+        Raises:
+            IpfsUnreachable: our own node has not answered for some of them: nothing can be said of these yet.
         """
         deadline = time.monotonic() + patience
         while self._fetching and time.monotonic() < deadline:
             wait(self._fetching, timeout=max(0.0, deadline - time.monotonic()), return_when=FIRST_COMPLETED)
             self.advance()
+        for index in self._fetching.values():
+            if index in self._unanswered:
+                raise self._unanswered[index]
         for index in self._fetching.values():
             self._scorer.invalid(index, "not found in time")
         start = time.perf_counter()
@@ -95,4 +124,5 @@ class SeatWork:
 
     def close(self) -> None:
         """Gives up what is still being fetched."""
+        self._closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
