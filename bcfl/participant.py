@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
-import json
 import logging
 import threading
 import time
@@ -26,9 +25,11 @@ from bcfl import errors
 from bcfl.attacks import Attack
 from bcfl.chain import Receipt
 from bcfl.cid import cid_of, digest_of_bytes
+from bcfl.clock import await_block
 from bcfl.contracts import FederationContract, Snapshot
 from bcfl.due import Due, Step, due
 from bcfl.files import write_durably
+from bcfl.folder import forget_rounds, note_step
 from bcfl.history import RoundRecord
 from bcfl.payloads import Payloads
 from bcfl.protocol import (
@@ -55,6 +56,9 @@ LOOK_SECONDS = 0.2
 
 RETRY_SECONDS = 1.0
 """After a step that failed for a reason that may pass."""
+
+KEPT_ROUNDS = 2
+"""Finished rounds whose files stay, for a reorganisation and for the curious."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +140,12 @@ class Participant:
         return Outcome(snapshot.finalised, len(self._sent), sum(each.gas for each in self._sent))
 
     def _look(self) -> Snapshot:
-        """The state of the federation; patient with a node that is away for a while."""
+        """The state of the federation; patient with a node that is away for a while, or behind another of its kind."""
         deadline = time.monotonic() + 60
         while True:
             try:
                 return self.federation.snapshot(self.address)
-            except errors.ChainUnreachable:
+            except (errors.ChainUnreachable, errors.TransactionFailed):
                 if time.monotonic() > deadline or self.stop.is_set():
                     raise
                 self.stop.wait(RETRY_SECONDS)
@@ -163,12 +167,7 @@ class Participant:
         if action is None or time.monotonic() - self._due_since[2] < what.after:
             return True
         try:
-            action(snapshot)
-        except errors.UnexpectedPhase as error:
-            # Too early by the chain's clock, or another was faster: the next look says which.
-            log.debug("%s in round %s: %s", what.step.value, snapshot.round.number, error.message)
-            self.stop.wait(LOOK_SECONDS)
-            return False
+            return self._attempt(action, snapshot)
         except errors.ParticipantNotActive:
             self.federation.registry.require_active(self.address)  # says in words why
             raise
@@ -178,6 +177,16 @@ class Participant:
             log.warning("%s in round %s: %s", what.step.value, snapshot.round.number, error.message)
             self._note("failed", snapshot, step_failed=what.step.value, reason=error.message)
             self.stop.wait(RETRY_SECONDS)
+            return False
+
+    def _attempt(self, action: Callable[[Snapshot], None], snapshot: Snapshot) -> bool:
+        """Says whether an action was in time: not too early by the time of the last block, and nobody was faster."""
+        try:
+            action(snapshot)
+        except errors.UnexpectedPhase as error:
+            log.debug("round %s: %s", snapshot.round.number, error.message)
+            mined = await_block(self.federation.chain, self.account, snapshot.block, self.stop, LOOK_SECONDS)
+            self._sent += [mined] if mined else []
             return False
         return True
 
@@ -205,7 +214,7 @@ class Participant:
             try:
                 if ended or my_turn or chain.head().hash != seen.block.hash:
                     return
-            except errors.ChainUnreachable:
+            except (errors.ChainUnreachable, errors.TransactionFailed):
                 return
             self.stop.wait(LOOK_SECONDS)
 
@@ -272,11 +281,11 @@ class Participant:
         payload = self.attack.corrupt(payload, another)
         samples = min(result.samples, self.federation.config.max_samples)
         write_durably(file, samples.to_bytes(4, "big") + payload)
-        self._forget_files("update-", number)
+        forget_rounds(self.folder, "update-", number - KEPT_ROUNDS)
         return samples, payload
 
     def _payload_of_another(self, snapshot: Snapshot) -> bytes:
-        """What a copier copies: the first payload submitted that can be had. Empty for other attacks, and if there is none."""
+        """What a copier copies: the first payload submitted that can be had, if there is one."""
         updates = self._record(snapshot).updates if self.attack.name == "copier" else []
         for update in updates:
             with contextlib.suppress(errors.ContentError):
@@ -289,7 +298,7 @@ class Participant:
         key = (snapshot.round.number, snapshot.global_model)
         if self._seat is None:
             base = self.payloads.model(snapshot.global_model, self.fetch_seconds)
-            self._seat = SeatWork(key, self.payloads, self.task, base, self.fetch_seconds)
+            self._seat = SeatWork(key, self.payloads, self.task, base, self.fetch_seconds, snapshot.round.capacity)
         self._seat.expect(self._record(snapshot).updates)
         return self._seat
 
@@ -321,7 +330,7 @@ class Participant:
             self._note("score", snapshot, seconds=work.seconds, scores=scores)
             # On disk before anything is sent: what is committed must be revealed, and scoring again might differ.
             write_durably(file, pack(scores))
-            self._forget_files("scores-", record.number)
+            forget_rounds(self.folder, "scores-", record.number - KEPT_ROUNDS)
         scores_packed = file.read_bytes()
         commitment = commitment_of(record.number, snapshot.member.seat, self._salt(record.number), scores_packed)
         self._send("commit", snapshot, lambda: self.federation.commit_scores(self.account, record.number, commitment))
@@ -384,16 +393,5 @@ class Participant:
         self._note(step, snapshot, seconds=seconds, gas=receipt.gas, transaction=receipt.transaction, **fields)
 
     def _note(self, step: str, snapshot: Snapshot, **fields: Any) -> None:
-        """One line a step in ``steps.jsonl``, for programs that watch; losing it loses nothing."""
         line = {"time": round(time.time(), 3), "round": snapshot.round.number, "step": step, "account": self.address}
-        try:
-            with (self.folder / "steps.jsonl").open("a") as file:
-                file.write(json.dumps({**line, **fields}) + "\n")
-        except OSError as error:
-            log.warning("cannot write %s: %s", self.folder / "steps.jsonl", error.strerror)
-
-    def _forget_files(self, prefix: str, number: int) -> None:
-        """Removes what earlier rounds left; a few are kept, for a reorganisation and for the curious."""
-        for file in self.folder.glob(f"{prefix}*"):
-            if int(file.name.split("-")[1]) < number - 2:
-                file.unlink(missing_ok=True)
+        note_step(self.folder, {**line, **fields})

@@ -27,6 +27,9 @@ REASONS = {
 }
 """What every reason says, whatever else it says."""
 
+LAGS = "the node's events lag behind its state"
+"""Anvil answers for its latest block with the state of one that it is just adding; a second later it is asked again."""
+
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
@@ -78,7 +81,7 @@ def require_refused(
 
 
 def require_unharmed(consortium: Consortium, history: History, hostile: set[Address]) -> None:
-    """Honest updates were scored by all; nobody failed at anything; the history replays."""
+    """Honest updates were scored by all; no step failed for a reason of its own; the history replays."""
     honest = [
         scores[index]
         for record in history.rounds
@@ -89,6 +92,7 @@ def require_unharmed(consortium: Consortium, history: History, hostile: set[Addr
     assert honest
     assert all(honest)
     assert {each.starts for each in consortium.organisations} == {1}
-    assert not [step for each in consortium.organisations for step in each.steps() if step["step"] == "failed"]
+    failed = [step["reason"] for each in consortium.organisations for step in each.steps() if step["step"] == "failed"]
+    assert set(failed) <= {LAGS}
     report = audit(consortium.federation, consortium.nodes.ipfs, deployment=consortium.deployment)
     assert report.ok, report.difference
