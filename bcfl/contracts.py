@@ -240,6 +240,7 @@ class FederationContract:
             )
         self.config = configuration_from(self._ask("configuration"))
         self.registry = RegistryContract(chain, self.config.registry)
+        self._opened_in: Block | None = None
 
     def _ask(self, function: str) -> Any:
         """What only a federation can answer."""
@@ -305,7 +306,11 @@ class FederationContract:
 
     def events_of(self, round: Round, last: int) -> list[Event]:
         """The events of the current round up to a block."""
-        return list(self.contract.events(self.chain.first_block_since(round.opened_at), last, round=round.number))
+        opened_in = self._opened_in
+        # It takes some ten requests to find. A reorganisation may have put the same second into another block.
+        if opened_in is None or opened_in.timestamp != round.opened_at or not self.chain.has(opened_in):
+            opened_in = self._opened_in = self.chain.first_since(round.opened_at)
+        return list(self.contract.events(opened_in.number, last, round=round.number)) if opened_in else []
 
 
 def create_federation(

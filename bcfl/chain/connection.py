@@ -196,16 +196,22 @@ class Chain:
             prevrandao=int.from_bytes(bytes(mix), "big"),
         )
 
-    def first_block_since(self, timestamp: int) -> int:
-        """The number of the first block with at least this timestamp; the next block's if there is none."""
+    def has(self, block: Block) -> bool:
+        """Whether a block is still on the chain."""
+        return block.number <= self.head().number and self._block(block.number).hash == block.hash
+
+    def first_since(self, timestamp: int) -> Block | None:
+        """The first block with at least this timestamp; None if there is none yet."""
         low, high = 0, self.head().number + 1
+        found = None
         while low < high:
             middle = (low + high) // 2
-            if self._block(middle).timestamp < timestamp:
+            block = self._block(middle)
+            if block.timestamp < timestamp:
                 low = middle + 1
             else:
-                high = middle
-        return low
+                high, found = middle, block
+        return found
 
     def events(
         self, address: Address | Sequence[Address], first: int, last: int | None = None, *, round: int | None = None

@@ -155,8 +155,21 @@ def test_websocket_and_socket_serve_like_http(shared_anvil: LocalNode, tmp_path:
 
 def test_the_first_block_since_a_time_is_found(nodes: Nodes) -> None:
     head = nodes.chain.head()
-    assert nodes.chain.first_block_since(0) == 0
-    assert nodes.chain.first_block_since(head.timestamp + 1) == head.number + 1
-    found = nodes.chain.first_block_since(head.timestamp)
-    assert nodes.chain.block(found).timestamp == head.timestamp
-    assert found == 0 or nodes.chain.block(found - 1).timestamp < head.timestamp
+    assert nodes.chain.first_since(0) == nodes.chain.block(0)
+    assert nodes.chain.first_since(head.timestamp + 1) is None
+    found = nodes.chain.first_since(head.timestamp)
+    assert found is not None
+    assert found.timestamp == head.timestamp
+    assert found.number == 0 or nodes.chain.block(found.number - 1).timestamp < head.timestamp
+
+
+def test_a_block_that_a_reorganisation_replaced_is_no_longer_there(automine_off: Nodes) -> None:
+    chain = automine_off.chain
+    automine_off.request("evm_mine")
+    automine_off.request("evm_mine")
+    replaced = chain.head()
+    kept = chain.block(replaced.number - 1)
+    assert chain.has(replaced)
+    automine_off.request("anvil_reorg", 1, [])
+    assert not chain.has(replaced)
+    assert chain.has(kept)
