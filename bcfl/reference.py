@@ -56,6 +56,9 @@ class Registry:
             raise errors.CertificateExpired({"participant": participant, "expiresAt": expires_at})
         if participant in self.revoked:
             raise errors.AlreadyRevoked({"participant": participant})
+        known = self.roles.get(participant, role)
+        if known != role:
+            raise errors.UnexpectedRole({"account": participant, "role": role, "expected": known})
         self.expiries[participant] = expires_at
         self.roles[participant] = role
 

@@ -44,8 +44,13 @@ contract Registry is IRegistry, AccessControl, EIP712 {
         if (certificate.expiresAt <= block.timestamp) {
             revert ErrorsLib.CertificateExpired(participant, certificate.expiresAt);
         }
+        Participant memory known = _participants[participant];
         // R1: revocation is final.
-        if (_participants[participant].revoked) revert ErrorsLib.AlreadyRevoked(participant);
+        if (known.revoked) revert ErrorsLib.AlreadyRevoked(participant);
+        // R1: one certificate, one account. A federation asks for the role when a member joins, and not again.
+        if (known.role != Role.None && known.role != certificate.role) {
+            revert ErrorsLib.UnexpectedRole(participant, certificate.role, known.role);
+        }
         address certifier = ECDSA.recover(hashCertificate(certificate), signature);
         if (!hasRole(CERTIFIER_ROLE, certifier)) revert ErrorsLib.NotCertifier(certifier);
 
@@ -70,7 +75,7 @@ contract Registry is IRegistry, AccessControl, EIP712 {
 
     /// @inheritdoc IRegistry
     function expiryOf(address participant) external view returns (uint64 expiresAt) {
-        Participant memory found = _participants[participant];
+        Participant storage found = _participants[participant];
         return found.revoked ? 0 : found.expiresAt;
     }
 

@@ -194,6 +194,7 @@ interface IFederation {
     function VERSION() external view returns (uint16 version);
 
     /// @notice What was fixed at creation.
+    /// @dev Warning: checked by the factory, not here. A clone that a trusted factory did not create may carry anything.
     /// @return config all of it
     function configuration() external view returns (Configuration memory config);
 

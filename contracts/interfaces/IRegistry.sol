@@ -30,7 +30,8 @@ struct Certificate {
 /// @dev Warning: a certifier is trusted to give one certificate to one organisation; the contract cannot tell two accounts of
 /// one organisation apart.
 interface IRegistry {
-    /// @notice Registers the sender with a certificate that a certifier signed for it. A later certificate replaces an earlier one.
+    /// @notice Registers the sender with a certificate that a certifier signed for it. A later certificate replaces an earlier one
+    /// of the same role.
     /// @dev Anyone who holds a certificate, at any time before it ends. Emits `ParticipantRegistered`.
     /// @param certificate the signed fields
     /// @param signature EIP-712 signature of an account with `CERTIFIER_ROLE`, 65 bytes

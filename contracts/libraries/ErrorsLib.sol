@@ -55,7 +55,7 @@ library ErrorsLib {
     /// @param expiresAt when its certificate ended; zero if it never registered or was revoked
     error ParticipantNotActive(address account, uint64 expiresAt);
 
-    /// @notice Thrown when a certificate's role does not allow the call.
+    /// @notice Thrown when a certificate's role does not allow the call, or differs from the one that the account had before.
     /// @param account the account
     /// @param role the role that it has
     /// @param expected the role that it needs

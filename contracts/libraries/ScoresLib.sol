@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {ScoreVector, Update} from "../interfaces/IFederation.sol";
+import {Digest, ScoreVector} from "../interfaces/IFederation.sol";
 
 /// @title Commitments, medians and packed vectors
 library ScoresLib {
@@ -27,10 +27,12 @@ library ScoresLib {
     /// @dev One slot holds a whole round's submissions: a leaf a submission, in an array, would cost `finaliseRound` 2,100 gas an update to
     /// read back, and the first round 17,100 gas a new slot.
     /// @param submissions the hash before it; the round number before the first
-    /// @param update the next one
+    /// @param trainer who submitted the next one
+    /// @param digest its payload
+    /// @param samples how many samples it declares
     /// @return next the hash with it
-    function append(bytes32 submissions, Update memory update) internal pure returns (bytes32 next) {
-        return keccak256(abi.encode(submissions, update));
+    function append(bytes32 submissions, address trainer, Digest digest, uint32 samples) internal pure returns (bytes32 next) {
+        return keccak256(abi.encode(submissions, trainer, digest, samples));
     }
 
     /// @notice The median of each update's scores over all vectors; the lower middle of an even number of vectors.

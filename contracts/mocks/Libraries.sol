@@ -12,6 +12,8 @@ import {ScoresLib} from "../libraries/ScoresLib.sol";
 contract Libraries {
     using ElectionLib for ElectionLib.Lottery;
 
+    Round private _round; // `phaseOf` reads storage
+
     function validate(Configuration memory config) external pure {
         ConfigurationLib.validate(config);
     }
@@ -20,8 +22,9 @@ contract Libraries {
         return ConfigurationLib.worstFinaliseGas(config);
     }
 
-    function phaseOf(Round memory round, Configuration memory config, uint256 time) external pure returns (Phase) {
-        return PhaseLib.phaseOf(round, config, time);
+    function phaseOf(Round memory round, Configuration memory config, uint256 time) external returns (Phase) {
+        _round = round;
+        return PhaseLib.phaseOf(_round, config, time);
     }
 
     function countBits(uint16 bits) external pure returns (uint256) {

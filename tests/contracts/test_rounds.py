@@ -347,6 +347,20 @@ def test_relay_does_not_join(consortium: Consortium, actors: Actors) -> None:
         consortium.join(actors.mallory)
 
 
+def test_later_certificate_keeps_the_role(consortium: Consortium, actors: Actors) -> None:
+    consortium.register(actors.mallory, Role.RELAY)
+    for account, known, other in (
+        (actors.alice, Role.PARTICIPANT, Role.RELAY),
+        (actors.mallory, Role.RELAY, Role.PARTICIPANT),
+    ):
+        with reverts_with("UnexpectedRole", account, other, known):
+            consortium.register(account, other)
+        consortium.register(account, known)
+    consortium.revoke(actors.mallory)
+    with reverts_with("AlreadyRevoked", actors.mallory):
+        consortium.register(actors.mallory, Role.PARTICIPANT)
+
+
 def test_certificate_by_a_stranger_is_refused(consortium: Consortium, actors: Actors) -> None:
     stranger = consortium.node.accounts.index(actors.mallory)
     certificate = consortium.certify(actors.mallory, Role.PARTICIPANT, consortium.node.now + 1000, stranger)

@@ -185,6 +185,23 @@ def test_registry_refuses_what_the_contract_refuses() -> None:
         registry.register(alice, Role.PARTICIPANT, LATER, NOW)
 
 
+def test_registry_lets_nobody_change_its_role() -> None:
+    registry = Registry()
+    alice, relay = MEMBERS[:2]
+    for account, role, other in ((alice, Role.PARTICIPANT, Role.RELAY), (relay, Role.RELAY, Role.PARTICIPANT)):
+        registry.register(account, role, LATER, NOW)
+        with raises(errors.UnexpectedRole, account, other, role):
+            registry.register(account, other, LATER + 1, NOW)
+        with raises(errors.CertificateExpired, account, NOW):
+            registry.register(account, other, NOW, NOW)
+        assert registry.expiry_of(account) == LATER
+        registry.register(account, role, LATER + 1, NOW)
+        assert (registry.expiry_of(account), registry.roles[account]) == (LATER + 1, role)
+    registry.revoke(alice)
+    with raises(errors.AlreadyRevoked, alice):
+        registry.register(alice, Role.RELAY, LATER, NOW)
+
+
 def test_only_active_participants_join_and_once(federation: Federation) -> None:
     stranger, relay = account(50), account(51)
     with raises(errors.ParticipantNotActive, stranger, 0):

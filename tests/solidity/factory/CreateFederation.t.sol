@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Configuration, Election, IFederation, Phase} from "../../../contracts/interfaces/IFederation.sol";
+import {Configuration, Digest, Election, IFederation, Phase} from "../../../contracts/interfaces/IFederation.sol";
 import {IFederationFactory} from "../../../contracts/interfaces/IFederationFactory.sol";
 import {ErrorsLib} from "../../../contracts/libraries/ErrorsLib.sol";
 import {EventsLib} from "../../../contracts/libraries/EventsLib.sol";
@@ -181,7 +181,50 @@ contract CreateFederationTest is FederationTest {
         }
     }
 
+    /// @dev Sixteen different values, each of which fills its type: none is lost, cut or taken for its neighbour.
+    function test_everyFieldOfTheConfiguration_isReadBack() public {
+        config = Configuration({
+            registry: address(type(uint160).max),
+            manifest: Digest.wrap(bytes32(type(uint256).max)),
+            initialModel: Digest.wrap(bytes32(type(uint256).max - 1)),
+            election: Election.ByLottery,
+            seats: 15,
+            quorum: 14,
+            minUpdates: 257,
+            maxUpdates: 513,
+            maxQualified: 258,
+            minScore: type(uint16).max - 3,
+            maxSamples: type(uint32).max - 4,
+            rounds: type(uint32).max - 5,
+            trainSeconds: type(uint32).max - 6,
+            commitSeconds: type(uint32).max - 7,
+            revealSeconds: type(uint32).max - 8,
+            voteSeconds: type(uint32).max - 9
+        });
+        address created = factory.createFederation(config);
+        Configuration memory read = IFederation(created).configuration();
+        vm.assertEq(abi.encode(read), abi.encode(config), "configuration");
+
+        // It is what stands behind the 45 bytes of the proxy, and nothing else does.
+        bytes memory code = created.code;
+        vm.assertEq(code.length, 45 + 16 * 32, "bytes of the clone");
+        for (uint256 i = 0; i < 16; ++i) {
+            vm.assertEq(_wordAt(code, 45 + 32 * i), _wordAt(abi.encode(config), 32 * i), "word of the clone");
+        }
+    }
+
+    function test_implementationsConfiguration_reverts() public {
+        expectNotAFederation();
+        implementation.configuration();
+    }
+
     // ------------------------------------------------------------------ helpers
+
+    function _wordAt(bytes memory data, uint256 offset) private pure returns (bytes32 word) {
+        assembly ("memory-safe") {
+            word := mload(add(add(data, 32), offset))
+        }
+    }
 
     function _least() private view returns (Configuration memory least) {
         least = defaults();

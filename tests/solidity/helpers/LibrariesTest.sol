@@ -8,7 +8,7 @@ import {Test} from "./Test.sol";
 interface ILibraries {
     function validate(Configuration memory config) external pure;
     function worstFinaliseGas(Configuration memory config) external pure returns (uint256);
-    function phaseOf(Round memory round, Configuration memory config, uint256 time) external pure returns (Phase);
+    function phaseOf(Round memory round, Configuration memory config, uint256 time) external returns (Phase);
     function countBits(uint16 bits) external pure returns (uint256);
     function mediansOf(ScoreVector[] calldata vectors, uint256 updates) external pure returns (uint16[] memory);
     function pack(uint16[] memory values) external pure returns (bytes memory);

@@ -8,7 +8,6 @@ contract PhaseTest is LibrariesTest {
     /// @dev I4: whatever the facts, time alone never brings a phase back.
     function test_laterTime_neverRunsBack(Round memory round, uint32[6] memory limits, uint256 time, uint256 later)
         public
-        view
     {
         round = _plausible(round);
         Configuration memory config = _configuration(limits);
@@ -19,18 +18,18 @@ contract PhaseTest is LibrariesTest {
         );
     }
 
-    function test_noRound_isNone(Round memory round, uint32[6] memory limits, uint256 time) public view {
+    function test_noRound_isNone(Round memory round, uint32[6] memory limits, uint256 time) public {
         round.number = 0;
         vm.assertTrue(libraries.phaseOf(round, _configuration(limits), time) == Phase.None, "phase");
     }
 
-    function test_openedAtZero_isFinished(Round memory round, uint32[6] memory limits, uint256 time) public view {
+    function test_openedAtZero_isFinished(Round memory round, uint32[6] memory limits, uint256 time) public {
         round.number = uint32(bound(round.number, 1, type(uint32).max));
         round.openedAt = 0;
         vm.assertTrue(libraries.phaseOf(round, _configuration(limits), time) == Phase.Finished, "phase");
     }
 
-    function test_winner_waitsForEver(Round memory round, uint32[6] memory limits, uint256 time) public view {
+    function test_winner_waitsForEver(Round memory round, uint32[6] memory limits, uint256 time) public {
         round = _plausible(round);
         (round.trainedAt, round.committedAt, round.revealedAt) = (round.openedAt, round.openedAt, round.openedAt);
         round.winner = uint8(bound(round.winner, 1, 15));
@@ -39,7 +38,7 @@ contract PhaseTest is LibrariesTest {
     }
 
     /// @dev The sum of all deadlines does not overflow, however long the phases and late the opening.
-    function test_greatestTimes_succeed() public view {
+    function test_greatestTimes_succeed() public {
         Round memory round;
         (round.number, round.openedAt) = (1, type(uint32).max);
         (round.updates, round.committed, round.revealed) = (1, 1, 1);

@@ -59,6 +59,40 @@ contract RegisterTest is RegistryTest {
         _expect(certificate, certify(certificate), abi.encodeWithSelector(ErrorsLib.AlreadyRevoked.selector, alice));
     }
 
+    function test_otherRole_reverts() public {
+        register(alice);
+        Certificate memory certificate = certificateOf(alice);
+        certificate.role = Role.Relay;
+        certificate.expiresAt += 1;
+        bytes memory expected =
+            abi.encodeWithSelector(ErrorsLib.UnexpectedRole.selector, alice, Role.Relay, Role.Participant);
+        _expect(certificate, certify(certificate), expected);
+        _expect(certificate, new bytes(65), expected); // checked before the signature
+        vm.assertEq(registry.expiryOf(alice), EXPIRY, "expiry");
+        vm.assertTrue(registry.roleOf(alice) == Role.Participant, "role");
+    }
+
+    function test_otherRoleAfterRevocation_reverts() public {
+        register(alice);
+        revoke(alice);
+        Certificate memory certificate = certificateOf(alice);
+        certificate.role = Role.Relay;
+        _expect(certificate, certify(certificate), abi.encodeWithSelector(ErrorsLib.AlreadyRevoked.selector, alice));
+    }
+
+    function test_otherRoleAfterItsEnd_reverts() public {
+        register(alice);
+        vm.warp(EXPIRY);
+        Certificate memory certificate = certificateOf(alice);
+        certificate.role = Role.Relay;
+        certificate.expiresAt = EXPIRY + 1;
+        _expect(
+            certificate,
+            certify(certificate),
+            abi.encodeWithSelector(ErrorsLib.UnexpectedRole.selector, alice, Role.Relay, Role.Participant)
+        );
+    }
+
     function test_signatureOfAnother_reverts() public {
         Certificate memory certificate = certificateOf(alice);
         uint256 key = uint256(keccak256("mallory's key"));
@@ -138,14 +172,14 @@ contract RegisterTest is RegistryTest {
         vm.assertTrue(registry.roleOf(mallory) == Role.None, "role of who did not register");
     }
 
-    function test_laterCertificate_succeeds() public {
-        register(alice);
-        Certificate memory later = certificateOf(alice);
-        later.role = Role.Relay;
-        later.expiresAt = EXPIRY + 1;
-        register(later);
+    function test_laterCertificateOfTheSameRole_succeeds(bool relay) public {
+        Certificate memory certificate = certificateOf(alice);
+        certificate.role = relay ? Role.Relay : Role.Participant;
+        register(certificate);
+        certificate.expiresAt = EXPIRY + 1;
+        register(certificate);
         vm.assertEq(registry.expiryOf(alice), EXPIRY + 1, "expiry");
-        vm.assertTrue(registry.roleOf(alice) == Role.Relay, "role");
+        vm.assertTrue(registry.roleOf(alice) == certificate.role, "role");
     }
 
     function test_secondCertifier_succeeds() public {
