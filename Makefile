@@ -31,6 +31,7 @@ check: setup ## format, lint, types, generated files fresh; changes nothing
 	$(BIN)/python scripts/compile.py --check
 	$(BIN)/python scripts/manifest_schema.py --check
 	$(BIN)/python scripts/cli_reference.py --check
+	$(BIN)/python scripts/gas_table.py --check
 
 format: setup ## format the Python code and mend what the linter can
 	$(BIN)/ruff format .
@@ -39,8 +40,9 @@ format: setup ## format the Python code and mend what the linter can
 contracts: setup ## compile the contracts into bcfl/abi/
 	$(BIN)/python scripts/compile.py
 
-gas: setup ## measure gas anew, write tests/contracts/gas.json, print the table
+gas: setup ## measure gas anew, write tests/contracts/gas.json and README's table
 	$(BIN)/python scripts/gas.py
+	$(BIN)/python scripts/gas_table.py
 
 clean: ## remove everything that setup, tests and devnets left, .bcfl/ included
 	rm -rf .venv node_modules devnet/node_modules build out cache .bcfl .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -170,7 +170,7 @@ class ParticipantNotActive(ContractError):
 
 
 class UnexpectedRole(ContractError):
-    """A certificate's role does not allow the call."""
+    """A certificate's role does not allow the call, or is not the one that the account had before."""
 
 
 class AlreadyJoined(ContractError):
