@@ -41,8 +41,7 @@ def fedavg(base: Weights, updates: WeightedUpdates) -> Weights:
     Raises:
         ModelMismatch: an update is not of the base model's architecture.
         InvalidContent: no samples at all, or an element of the result overflows float32. Every seat meets the same
-        error, so
-            none votes, the round stalls, and the next one starts from the same base model with another committee.
+            error, so none votes, the round stalls, and the next starts from the same model with another committee.
     """
     architecture = architecture_of_weights(base)
     total = 0

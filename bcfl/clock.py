@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from itertools import pairwise
+from statistics import median
 
 from eth_account.signers.local import LocalAccount
 
@@ -12,6 +13,9 @@ from bcfl.protocol import Address
 
 BLOCKS = 5
 """Whose intervals say whether a chain mines by itself."""
+
+LEAST_TURN_SECONDS, MOST_TURN_SECONDS = 1.0, 30.0
+"""A chain that mines on demand has long pauses that say nothing of how fast it mines."""
 
 
 def await_block(
@@ -33,7 +37,17 @@ def await_block(
     return None
 
 
+def turn_seconds(chain: Chain, head: int) -> float:
+    """Seconds after which a transaction sent now is in a block that everyone has seen."""
+    return min(MOST_TURN_SECONDS, max(LEAST_TURN_SECONDS, 1.5 * median(_intervals(chain, head))))
+
+
 def usual_wait(chain: Chain, head: int) -> float:
     """Seconds within which a chain that mines by itself has its next block, by the shortest of its last intervals."""
+    return 1.0 + 2 * min(_intervals(chain, head))
+
+
+def _intervals(chain: Chain, head: int) -> list[int]:
+    """Seconds between the last blocks; one zero before there are two."""
     times = [chain.block(number).timestamp for number in range(max(0, head - BLOCKS), head + 1)]
-    return 1.0 + 2 * min((after - before for before, after in pairwise(times)), default=0)
+    return [after - before for before, after in pairwise(times)] or [0]

@@ -186,6 +186,10 @@ class RegistryContract:
         """Ends an account's membership, at once and for good."""
         return self.contract.send(certifier, "revoke", participant)
 
+    def is_certifier(self, account: Address) -> bool:
+        """Whether certificates that the account signs count."""
+        return bool(self.contract.call("hasRole", self.contract.call("CERTIFIER_ROLE"), account))
+
     def require_active(self, account: Address) -> None:
         """Checks that an account may take part now.
 
@@ -197,6 +201,9 @@ class RegistryContract:
         expires_at = int(self.contract.call("expiryOf", account))
         self.chain.head()  # whose clock may run ahead of ours
         if expires_at > self.chain.now():
+            role = self.contract.call("roleOf", account)
+            if role != Role.PARTICIPANT:
+                raise errors.NotCertified(f"{account} is certified for another role than that of a participant")
             return
         if self.contract.call("isRevoked", account):
             raise errors.CertificateRevoked(f"{account} was revoked; revocation is final")

@@ -12,10 +12,10 @@ from eth_utils.crypto import keccak
 
 from bcfl.protocol import Address, Configuration, Member, Phase, Round, moment_of
 
-STAGGER_SECONDS = 1.0
-"""Between those who could all send the same transaction, so that one does and the others see it done."""
+TURNS = 8
+"""Groups into which accounts fall that could all send the same transaction, so that few do and the others see it."""
 
-LATE_VOTE_SECONDS = 2.0
+LATE_VOTE_TURNS = 2
 """How long a round that has its quorum waits for the votes that are missing, before anyone finalises."""
 
 
@@ -45,7 +45,14 @@ class Due:
 
 
 def due(
-    account: Address, member: Member, round: Round, config: Configuration, members: int, now: float, start_members: int
+    account: Address,
+    member: Member,
+    round: Round,
+    config: Configuration,
+    members: int,
+    now: float,
+    start_members: int,
+    pace: float,
 ) -> Due:
     """The one thing that is due for this account.
 
@@ -57,6 +64,7 @@ def due(
         members: how many have joined.
         now: Unix time by which a transaction would be judged.
         start_members: members to wait for before the first round is opened.
+        pace: seconds between the turns of those who could all send the same: enough to see it in a block.
     """
     moment = moment_of(round, config, int(now))
     seated = member.seated_round == round.number
@@ -68,9 +76,9 @@ def due(
         case _ if not member.joined:
             step = Step.JOIN
         case Phase.NONE if members >= start_members:
-            step, after = Step.OPEN, _turn(account, 1)
+            step, after = Step.OPEN, _turn(account, 1) * pace
         case Phase.STALLED:
-            step, after = Step.OPEN, _turn(account, round.number + 1)
+            step, after = Step.OPEN, _turn(account, round.number + 1) * pace
         case Phase.TRAIN if seated:
             step = Step.SCORE
         case Phase.TRAIN if member.joined_round < round.number and member.submitted_round != round.number:
@@ -82,19 +90,18 @@ def due(
         case Phase.VOTE if seated and not round.voted & bit:
             step = Step.VOTE
         case Phase.VOTE if round.winner:
-            step, after = Step.FINALISE, _turn_to_finalise(account, member, round)
+            step, after = Step.FINALISE, _turn_to_finalise(account, member, round) * pace
     return Due(step, moment.phase, after, moment.ends_at)
 
 
-def _turn(account: Address, round: int) -> float:
-    """Seconds that an account leaves to others, different for each and in each round."""
-    return keccak(bytes.fromhex(account[2:]) + round.to_bytes(4, "big"))[0] % 8 * STAGGER_SECONDS / 2
+def _turn(account: Address, round: int) -> int:
+    """Turns that an account leaves to others, another number in each round."""
+    return keccak(bytes.fromhex(account[2:]) + round.to_bytes(4, "big"))[0] % TURNS
 
 
-def _turn_to_finalise(account: Address, member: Member, round: Round) -> float:
+def _turn_to_finalise(account: Address, member: Member, round: Round) -> int:
     """Seats first, in their order; then the rest, in case no seat does."""
-    all_voted = round.voted.bit_count() == round.seats
-    wait = 0.0 if all_voted else LATE_VOTE_SECONDS
+    wait = 0 if round.voted.bit_count() == round.seats else LATE_VOTE_TURNS
     if member.seated_round == round.number:
-        return wait + member.seat * STAGGER_SECONDS
-    return wait + round.seats * STAGGER_SECONDS + _turn(account, round.number)
+        return wait + member.seat
+    return wait + round.seats + _turn(account, round.number)

@@ -5,7 +5,6 @@
     BcflError
     ├── AuditFailed                 1   the history does not replay
     ├── ConfigurationError          3   a setting, file or argument is unusable
-    ├── Interrupted                 4   a wait that the caller bounded ran out
     ├── ChainError
     │   ├── ChainUnreachable       10
     │   ├── WrongChain             11
@@ -65,12 +64,6 @@ class ConfigurationError(BcflError):
     """A setting, file or argument cannot be used."""
 
     exit_code = 3
-
-
-class Interrupted(BcflError):
-    """A wait that the caller bounded ran out."""
-
-    exit_code = 4
 
 
 class ChainError(BcflError):

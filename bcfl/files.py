@@ -27,6 +27,7 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
                 os.fsync(file.fileno())
             os.chmod(name, mode)
             os.replace(name, path)
+            _flush_folder(path.parent)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -34,3 +35,12 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"no space left to write {path}") from error
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _flush_folder(folder: Path) -> None:
+    """Puts the new name itself on the disk: a power failure must not bring the old one back."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ log = logging.getLogger("bcfl.participant")
 def note_step(folder: Path, line: Mapping[str, Any]) -> None:
     """Adds a line to ``steps.jsonl``, for programs that watch; losing it loses nothing."""
     try:
-        with (folder / "steps.jsonl").open("a") as file:
+        with open(folder / "steps.jsonl", "a", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(json.dumps(line) + "\n")
     except OSError as error:
         log.warning("cannot write %s: %s", folder / "steps.jsonl", error.strerror)

@@ -150,6 +150,15 @@ class Ipfs:
             self._cache.put(digest, data)
         return data
 
+    def keep(self, digest: Digest) -> None:
+        """Has the node keep content that it fetched, until it is unpinned.
+
+        Raises:
+            IpfsUnreachable: the node does not answer.
+            ContentNotFound: it does not find the content.
+        """
+        self._call(lambda client: client.pin.add(cid_of(digest), timeout=self._timeout))
+
     def unpin(self, digest: Digest) -> None:
         """Let the node drop the content when it next collects garbage; not pinned is fine.
 
@@ -173,8 +182,13 @@ class Ipfs:
         Raises:
             IpfsUnreachable: the node does not answer.
         """
-        answer = self._call(lambda client: client.id())
-        return Identity(str(answer["ID"]), tuple(map(str, answer["Addresses"] or ())), str(answer["AgentVersion"]))
+
+        def ask(client: Any) -> Identity:
+            answer = client.id()
+            return Identity(str(answer["ID"]), tuple(map(str, answer["Addresses"] or ())), str(answer["AgentVersion"]))
+
+        identity: Identity = self._call(ask)
+        return identity
 
     def connect(self, multiaddr: str) -> None:
         """Make the node meet a peer at ``/ip4/…/tcp/…/p2p/…``.
@@ -201,6 +215,8 @@ class Ipfs:
             if unless is not None and unless in str(error):
                 return None
             raise self._refusal(str(error)) from error
+        except (KeyError, TypeError, AttributeError) as error:  # an answer without what the library looks for
+            raise IpfsUnreachable(f"{self.address} does not answer as an IPFS node does") from error
         except failures.Error as error:
             raise IpfsUnreachable(f"no IPFS node answers at {self.address}: start one with bcfl devnet up") from error
 

@@ -13,7 +13,7 @@ import hmac
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from eth_account.signers.local import LocalAccount
 from bcfl import errors
 from bcfl.attacks import Attack
 from bcfl.chain import Receipt
-from bcfl.cid import cid_of, digest_of_bytes
-from bcfl.clock import await_block
+from bcfl.cid import Digest, cid_of, digest_of_bytes
+from bcfl.clock import await_block, turn_seconds
 from bcfl.contracts import FederationContract, Snapshot
 from bcfl.due import Due, Step, due
 from bcfl.files import write_durably
@@ -35,6 +35,7 @@ from bcfl.payloads import Payloads
 from bcfl.protocol import (
     Address,
     ScoreVector,
+    Update,
     commitment_of,
     medians_of,
     members_needed,
@@ -101,7 +102,7 @@ class Participant:
         fetch_seconds: float = 20.0,
     ) -> None:
         payloads.manifest.check_model(task.model())
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.federation = federation
         self.payloads = payloads
         self.account = account
@@ -114,6 +115,8 @@ class Participant:
         self._seat: SeatWork | None = None
         self._sent: list[Receipt] = []
         self._due_since: tuple[Step, int, float] = (Step.WAIT, 0, 0.0)
+        self._gave_up: tuple[int, Digest] | None = None
+        self._said = ""
 
     # ------------------------------------------------------------------ the loop
 
@@ -145,16 +148,26 @@ class Participant:
         while True:
             try:
                 return self.federation.snapshot(self.address)
-            except (errors.ChainUnreachable, errors.TransactionFailed):
+            except (errors.ChainUnreachable, errors.TransactionFailed) as error:
                 if time.monotonic() > deadline or self.stop.is_set():
                     raise
+                self._say(f"{error.message}; asking again for a minute")
                 self.stop.wait(RETRY_SECONDS)
+
+    def _say(self, text: str) -> None:
+        """Says once what would otherwise be said at every look."""
+        if text != self._said:
+            log.info(text)
+        self._said = text
 
     def _due(self, snapshot: Snapshot) -> Due:
         config = self.federation.config
         now = self.federation.chain.now()
         start_members = max(members_needed(config), self.payloads.manifest.start_members)
-        return due(self.address, snapshot.member, snapshot.round, config, snapshot.members, now, start_members)
+        if snapshot.round.number == 0 and snapshot.members < start_members:
+            self._say(f"{snapshot.members} of {start_members} members have joined; the first round waits for all")
+        pace = turn_seconds(self.federation.chain, snapshot.block.number)
+        return due(self.address, snapshot.member, snapshot.round, config, snapshot.members, now, start_members, pace)
 
     def _take(self, what: Due, snapshot: Snapshot) -> bool:
         """Takes a step whose time has come. Says whether to wait for a change; after a failure it is decided anew."""
@@ -241,8 +254,16 @@ class Participant:
         if self.attack.name == "copier" and not another:
             return  # the next block may bring something to copy
         number, base = snapshot.round.number, snapshot.global_model
+        if self._gave_up == (number, base):
+            return
         file = self.folder / f"update-{number}-{base.hex()[:16]}.safetensors"
-        samples, payload = self._finished_update(file) or self._new_update(snapshot, file, another)
+        try:
+            samples, payload = self._finished_update(file) or self._new_update(snapshot, file, another)
+        except errors.InvalidContent as error:
+            # Training diverged, or the base model is no model: trying again would end alike.
+            log.warning("round %s: nothing to submit: %s", number, error.reason)
+            self._gave_up = (number, base)
+            return
         if self.attack.pins:
             start = time.monotonic()
             digest = self.payloads.ipfs.pin(payload)
@@ -327,7 +348,7 @@ class Participant:
                 log.info("round %s: update of %s scores 0: %s", record.number, trainer, reason)
                 self._note("refuse", snapshot, trainer=trainer, reason=reason)
             log.info("round %s: score (%s updates, %.2f s)", record.number, len(scores), work.seconds)
-            self._note("score", snapshot, seconds=work.seconds, scores=scores)
+            self._note("score", snapshot, seconds=work.seconds)  # not the scores: they are sealed until the reveal
             # On disk before anything is sent: what is committed must be revealed, and scoring again might differ.
             write_durably(file, pack(scores))
             forget_rounds(self.folder, "scores-", record.number - KEPT_ROUNDS)
@@ -367,6 +388,15 @@ class Participant:
             lambda: self.federation.submit_vote(self.account, record.number, digest),
             cid=cid_of(digest),
         )
+        self._keep([record.updates[index] for index in qualified])
+
+    def _keep(self, updates: Sequence[Update]) -> None:
+        """Has our node keep what went into the model: an audit needs it, and its authors may drop it."""
+        for update in updates:
+            try:
+                self.payloads.ipfs.keep(update.digest)
+            except errors.ContentError as error:
+                log.warning("update %s is not kept: %s", cid_of(update.digest), error.message)
 
     def _salt(self, number: int) -> bytes:
         return salt_of(self.account, self.federation.chain.chain_id, self.federation.address, number)

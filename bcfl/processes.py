@@ -48,12 +48,17 @@ def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | No
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, **(environment or {})},
+                env={**_without_secrets(os.environ), **(environment or {})},
             )
     except OSError as error:
         raise NodeFailed(f"cannot run {command[0]}: {error.strerror}") from error
     _CHILDREN[child.pid] = child
     return Process(child.pid, _started(child.pid) or "gone")
+
+
+def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """A node runs long and is no part of us: the password of a keystore is none of its business."""
+    return {name: value for name, value in environment.items() if name != "BCFL_PASSWORD"}
 
 
 def stop(process: Process, seconds: float) -> None:

@@ -37,6 +37,7 @@ Norms are not clipped for scoring, because the aggregate does not clip them eith
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ import numpy as np
 from bcfl.errors import ConfigurationError
 from bcfl.tasks.base import Metrics, Task
 from bcfl.weights import Weights, load_weights
+
+log = logging.getLogger("bcfl.score")
 
 UNAVAILABLE = 0
 WORST, BEST = 1, 65_535
@@ -86,7 +89,8 @@ class Evaluator:
             moved = {name: value + delta[name] for name, value in self.base.items()}
         try:
             return self._metrics(moved)
-        except (ArithmeticError, ValueError, RuntimeError):  # a user's metric may refuse NaN
+        except Exception:
+            log.warning("the task's evaluation failed on an update", exc_info=True)
             return Metrics(0.0, math.inf, self.base_metrics.samples)
 
 

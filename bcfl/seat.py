@@ -16,7 +16,10 @@ from bcfl.tasks import Task
 from bcfl.weights import Weights
 
 RETRY_SECONDS = 0.5
-"""Before the own IPFS node is asked again, when it did not answer."""
+"""Before the own IPFS node is asked again, when it did not answer or did not find."""
+
+MOST_FETCHERS = 64
+"""Threads, each of which may hold one payload; what cannot be found holds one for ``fetch_seconds`` at a time."""
 
 
 class SeatWork:
@@ -47,7 +50,7 @@ class SeatWork:
         self._task = task
         self._base = base
         self._fetch_seconds = fetch_seconds
-        self._pool = ThreadPoolExecutor(capacity, thread_name_prefix="fetch")
+        self._pool = ThreadPoolExecutor(min(capacity, MOST_FETCHERS), thread_name_prefix="fetch")
         self._closed = threading.Event()
         self._updates: list[Update] = []
         self._start()
@@ -56,6 +59,7 @@ class SeatWork:
         self._scorer = Scorer(self._payloads.manifest.scoring.rule, self._task, self._base)
         self._fetching: dict[Future[Weights], int] = {}
         self._unanswered: dict[int, errors.IpfsUnreachable] = {}
+        self._missed: set[int] = set()
 
     def expect(self, updates: Sequence[Update]) -> None:
         """Starts to fetch the updates that are new. If a reorganisation changed those seen before, all begins anew."""
@@ -92,7 +96,9 @@ class SeatWork:
             self._unanswered[index] = error
             self._fetch(index, RETRY_SECONDS)
         except errors.ContentNotFound:
-            self._scorer.invalid(index, "not found in time")
+            # It may only have been looked for too early; what is still missing when the vector is due is unavailable.
+            self._missed.add(index)
+            self._fetch(index, RETRY_SECONDS)
         except errors.InvalidContent as error:
             self._scorer.invalid(index, error.reason)
         except errors.ContentError as error:
@@ -103,13 +109,14 @@ class SeatWork:
         """The scores of all updates in the order of submission, and why some score 0.
 
         Args:
-            patience: seconds to wait for what is still being fetched; what has not come then is unavailable.
+            patience: seconds to wait for what is being looked for the first time; what has not come then is
+                unavailable.
 
         Raises:
             IpfsUnreachable: our own node has not answered for some of them: nothing can be said of these yet.
         """
         deadline = time.monotonic() + patience
-        while self._fetching and time.monotonic() < deadline:
+        while set(self._fetching.values()) - self._missed and time.monotonic() < deadline:
             wait(self._fetching, timeout=max(0.0, deadline - time.monotonic()), return_when=FIRST_COMPLETED)
             self.advance()
         for index in self._fetching.values():

@@ -20,6 +20,7 @@ from web3.contract.contract import Contract as Web3Contract
 from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Exception
 from web3.middleware import AttributeDictMiddleware
 from web3.types import Nonce, TxParams
+from websockets.exceptions import WebSocketException
 
 from bcfl import errors
 from bcfl.chain.abi import artefact, event_abis
@@ -140,14 +141,16 @@ class Chain:
         try:
             return request()
         except (requests.ConnectionError, requests.Timeout, ConnectionError, FileNotFoundError, TimeoutError) as error:
-            raise errors.ChainUnreachable(f"no chain answers at {shown(self.url)} ({type(error).__name__})") from error
+            raise errors.ChainUnreachable(f"no chain answers at {shown(self.url)}; is the node running?") from error
         except requests.RequestException as error:
             raise errors.ChainUnreachable(f"{shown(self.url)} does not answer as a chain node does") from error
         except ContractLogicError as error:
             raise contract_error(error) from error
         except Web3Exception as error:
             raise node_error(error, self.url) from error
-        except ValueError as error:  # an answer that is not JSON
+        except WebSocketException as error:  # the connection broke; the next request makes a new one
+            raise errors.ChainUnreachable(f"{shown(self.url)} has closed the connection") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # no JSON, or not of the form it must have
             raise errors.ChainUnreachable(f"{shown(self.url)} does not answer as a chain node does") from error
 
     def contract(self, name: str, address: Address) -> Contract:
@@ -164,7 +167,7 @@ class Chain:
 
     def gas_of(self, transaction: str) -> int:
         """Gas that a mined transaction used."""
-        return int(self.ask(lambda: self.web3.eth.get_transaction_receipt(HexStr(transaction)))["gasUsed"])
+        return self.ask(lambda: int(self.web3.eth.get_transaction_receipt(HexStr(transaction))["gasUsed"]))
 
     def head(self) -> Block:
         """The latest block."""
@@ -186,15 +189,17 @@ class Chain:
         return self._blocks[number]
 
     def _block(self, which: Any) -> Block:
-        found = self.ask(lambda: self.web3.eth.get_block(which))
-        mix = found.get("mixHash", b"") or b""
-        return Block(
-            number=int(found["number"]),
-            hash=bytes(found["hash"]),
-            parent_hash=bytes(found["parentHash"]),
-            timestamp=int(found["timestamp"]),
-            prevrandao=int.from_bytes(bytes(mix), "big"),
-        )
+        def read() -> Block:
+            found = self.web3.eth.get_block(which)
+            return Block(
+                number=int(found["number"]),
+                hash=bytes(found["hash"]),
+                parent_hash=bytes(found["parentHash"]),
+                timestamp=int(found["timestamp"]),
+                prevrandao=int.from_bytes(bytes(found.get("mixHash", b"") or b""), "big"),
+            )
+
+        return self.ask(read)
 
     def has(self, block: Block) -> bool:
         """Whether a block is still on the chain."""
@@ -275,8 +280,9 @@ class Chain:
             complete: TxParams = {**transaction, "chainId": self.chain_id, "gas": limit, "nonce": Nonce(nonce)}
             receipt = self._see_through(account, complete, fees)
         if receipt["status"] != 1:
-            # Asked again on the state before the block, the contract says why.
-            self.ask(lambda: self.web3.eth.call(transaction, receipt["blockNumber"] - 1))
+            # Asked again the contract says why: before the block or, where another transaction was faster, after it.
+            for number in (receipt["blockNumber"] - 1, receipt["blockNumber"]):
+                self.ask(lambda number=number: self.web3.eth.call(transaction, number))  # type: ignore[misc]
             raise errors.TransactionFailed(f"transaction {Web3.to_hex(receipt['transactionHash'])} reverted")
         deployed = receipt.get("contractAddress")
         return Receipt(
@@ -324,28 +330,42 @@ class Chain:
                 # "nonce too low" and its like: an earlier try may have been mined meanwhile.
                 if not sent:
                     raise
-            receipt = self._await_receipt(sent, STUCK_SECONDS)
-            if receipt is not None:
-                return receipt
+            while (receipt := self._await_receipt(sent, STUCK_SECONDS)) is not None:
+                if self._is_settled(receipt):
+                    return receipt
             fees = {name: int(value * FEE_BUMP) + 1 for name, value in fees.items()}
         raise errors.TransactionFailed(
             f"transaction {Web3.to_hex(sent[-1])} was not mined after {REPLACEMENTS} replacements"
         )
 
     def _await_receipt(self, hashes: Sequence[Any], seconds: float) -> Any | None:
+        """The receipt of whichever of these transactions is mined; None if none is in time."""
         deadline = time.monotonic() + seconds
         pause = 0.01
         while time.monotonic() < deadline:
             for each in hashes:
-                try:
-                    receipt = self.ask(lambda each=each: self.web3.eth.get_transaction_receipt(each))  # type: ignore[misc]
-                except errors.TransactionFailed as error:
-                    if not isinstance(error.__cause__, TransactionNotFound):
-                        raise
-                    continue
-                # A receipt disappears with its block in a reorganisation; then we wait on.
-                if not self.confirmations or self.head().number >= receipt["blockNumber"] + self.confirmations:
+                receipt = self._receipt_of(each)
+                if receipt is not None:
                     return receipt
             time.sleep(pause)
             pause = min(pause * 1.5, 0.5)
         return None
+
+    def _receipt_of(self, transaction: Any) -> Any | None:
+        try:
+            return self.ask(lambda: self.web3.eth.get_transaction_receipt(transaction))
+        except errors.TransactionFailed as error:
+            if isinstance(error.__cause__, TransactionNotFound):
+                return None
+            raise
+
+    def _is_settled(self, receipt: Any) -> bool:
+        """Waits until a mined transaction is deep enough; False if a reorganisation took it back meanwhile."""
+        while self.confirmations:
+            current = self._receipt_of(receipt["transactionHash"])
+            if current is None:
+                return False
+            if self.head().number >= current["blockNumber"] + self.confirmations:
+                return True
+            time.sleep(0.5)
+        return True

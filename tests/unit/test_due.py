@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bcfl.cid import Digest
-from bcfl.due import LATE_VOTE_SECONDS, Due, Step, due
+from bcfl.due import LATE_VOTE_TURNS, TURNS, Due, Step, due
 from bcfl.protocol import Address, Configuration, Election, Member, Phase, Round
 
 ALICE = Address("0x" + "A1" * 20)
@@ -27,6 +27,7 @@ CONFIG = Configuration(
     reveal_seconds=10,
     vote_seconds=10,
 )
+PACE = 2.5
 TRAINER = Member(joined=True)
 SEAT = Member(joined=True, seated_round=4, seat=1)
 OPEN = Round(number=4, opened_at=1000, capacity=7, seats=3)
@@ -36,7 +37,7 @@ VOTE = replace(REVEAL, revealed=0b111, revealed_at=1058)
 
 
 def what(member: Member, round: Round, now: float = 1059, members: int = 10) -> Due:
-    return due(ALICE, member, round, CONFIG, members, now, start_members=10)
+    return due(ALICE, member, round, CONFIG, members, now, start_members=10, pace=PACE)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +80,10 @@ def test_first_round_waits_for_the_members_that_the_manifest_asks_for() -> None:
 def test_stalled_round_is_opened_by_anyone_but_not_by_all_at_once() -> None:
     stalled = replace(OPEN, updates=1)
     accounts = [Address(f"0x{number:040x}") for number in range(40)]
-    turns = {due(each, TRAINER, stalled, CONFIG, 40, 1100, 10).after for each in accounts}
-    assert len(turns) == 8
+    turns = {due(each, TRAINER, stalled, CONFIG, 40, 1100, 10, PACE).after for each in accounts}
+    assert len(turns) == TURNS
     assert min(turns) == 0
-    assert all(due(each, TRAINER, stalled, CONFIG, 40, 1100, 10).step is Step.OPEN for each in accounts)
+    assert all(due(each, TRAINER, stalled, CONFIG, 40, 1100, 10, PACE).step is Step.OPEN for each in accounts)
 
 
 def test_deadline_belongs_to_the_next_phase() -> None:
@@ -94,7 +95,7 @@ def test_deadline_belongs_to_the_next_phase() -> None:
 
 def test_missing_votes_are_waited_for_before_a_round_is_finalised() -> None:
     early = replace(VOTE, voted=0b011, winner=1)
-    assert what(SEAT, early).after == LATE_VOTE_SECONDS + 1.0
-    assert what(SEAT, replace(early, voted=0b111)).after == 1.0
+    assert what(SEAT, early).after == (LATE_VOTE_TURNS + 1) * PACE
+    assert what(SEAT, replace(early, voted=0b111)).after == PACE
     assert what(replace(SEAT, seat=0), replace(early, voted=0b111)).after == 0.0
-    assert what(TRAINER, replace(early, voted=0b111)).after >= 3.0
+    assert what(TRAINER, replace(early, voted=0b111)).after >= 3 * PACE

@@ -22,7 +22,9 @@ from bcfl.tasks import Task
 from tests.unit.recorded import CONFIG
 
 ACCOUNT = Account.from_key(b"\x11" * 32)
-FINISHED = SimpleNamespace(round=Round(number=5), member=Member(joined=True), members=7, finalised=5)
+FINISHED = SimpleNamespace(
+    round=Round(number=5), member=Member(joined=True), members=7, finalised=5, block=SimpleNamespace(number=0)
+)
 
 
 class FakeFederation:
@@ -34,7 +36,9 @@ class FakeFederation:
         self._answers: Iterator[errors.BcflError] = iter(answers)
         self.looks = 0
         self.registry = SimpleNamespace(require_active=lambda _: None)
-        self.chain = SimpleNamespace(now=lambda: 0.0, balance_of=lambda _: 1)
+        self.chain = SimpleNamespace(
+            now=lambda: 0.0, balance_of=lambda _: 1, block=lambda _: SimpleNamespace(timestamp=0)
+        )
 
     def snapshot(self, account: Address) -> Any:
         self.looks += 1
