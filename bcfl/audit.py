@@ -1,13 +1,14 @@
 """The audit: a federation's whole history replayed from events and IPFS, every model recomputed bit for bit.
 
-Nobody is trusted. The contracts' code must be this version's; every event must be what the rules give for the events
-before it (:mod:`bcfl.replay`), and what its transaction asked for (:mod:`bcfl.evidence`); every finalised model must be
-what its qualified updates aggregate to; and what the contracts say of their state must be what the replay ended with.
-The first difference is the answer.
+No participant is trusted, and no IPFS node. The contracts' code must be this version's; every event must be what the
+rules give for the events before it (:mod:`bcfl.replay`), and what its transaction asked for (:mod:`bcfl.evidence`);
+every finalised model must be what its qualified updates aggregate to; and what the contracts say of their state must be
+what the replay ended with. The first difference is the answer.
 
 Two things stay outside. Scores depend on data that only the seats have, so a score can be checked against its
-commitment and not against its data. And what the chain is, the node says: a node that leaves out an event from which
-nothing followed, such as a losing vote, is believed. Ask a node of one's own.
+commitment and not against its data. And what the chain is, the node says: one that leaves out an event from which
+nothing followed, such as a losing vote, or alters such an event and its transaction alike, is believed. Ask a node of
+one's own.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ FETCHERS = 4
 """Threads that wait for IPFS, so at most so many updates that did not qualify are in memory at once."""
 
 SCORES_NOTE = "scores cannot be recomputed: they depend on the seats' own data; each was checked against its commitment"
-NODE_NOTE = "which blocks are the chain, and that no event without consequences is missing, is the chain node's word"
+NODE_NOTE = "which blocks are the chain, and what in them had no consequences, is the chain node's word"
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ class _Audit:
                 self._confirm(RoundReport(number, "stalled", len(stalled.updates)))
             if event.name == "RoundFinalised" and event.contract == self.federation.address:
                 self._finalised(replay.record, payloads)
-            self.events += 1
+            self.events += event.contract in (config.registry, self.federation.address)
         replay.end()
         if self.transactions.block_hash(head.number) != head.hash:
             raise ChainError("the chain was reorganised during the audit; run it again")
@@ -206,7 +207,9 @@ class _Audit:
         require_code(self.chain, "Federation", implementation)
         require_code(self.chain, "Registry", config.registry)
         if self.deployment is None:
-            self.notes.append("no deployment record: the configuration is the code's, whoever created the federation")
+            self.notes.append(
+                "no deployment record names this federation: who created it was not looked at, only its code"
+            )
         else:
             require_code(self.chain, "FederationFactory", self.deployment.factory)
             made_by = self.chain.contract("FederationFactory", self.deployment.factory).call("IMPLEMENTATION")

@@ -71,6 +71,7 @@ class Plan:
             min_updates=max(1, trainers // 2),
             max_updates=trainers,
             max_qualified=trainers,
+            max_samples=10_000,  # the largest share: whoever declares more than it has weighs no more than that
             rounds=self.rounds,
             train_seconds=60,
             commit_seconds=30,
@@ -162,7 +163,11 @@ class Demo:
         digits = labels("train")
         split = splits.make_split("dirichlet", digits, self.plan.organisations, self.plan.seed, self.plan.alpha)
         picture = self.folder / "data.png"
-        splits.picture(split, digits, picture, f"MNIST, Dirichlet({self.plan.alpha})")
+        names = [
+            f"{each.name}, {each.attack.split(':')[0]}" if each.attack else each.name for each in self.organisations
+        ]
+        title = f"MNIST, Dirichlet({self.plan.alpha}); up to 500 of each are held out to score by"
+        splits.picture(split, digits, picture, title, names)
         self.tell(f"data        60,000 images, Dirichlet({self.plan.alpha}); who holds what: {picture}")
 
     # ------------------------------------------------------------------ the run

@@ -1,7 +1,8 @@
 """What a chain shows beside events: the code of the contracts, and what the transactions that emitted events asked for.
 
-An event says what a contract did. That the contract is ours, its code says; that the event is not a node's invention,
-the input of its transaction says, where an account called the contract directly.
+An event says what a contract did. That the contract is ours, its code says; that the event is what an account asked
+for, the input of its transaction says, where an account called the contract directly. Both come from the same node, and
+the transaction's signature is not checked.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Terms:
     max_updates: int = 100
     max_qualified: int = 30
     min_score: int = DEFAULT_MIN_SCORE
-    max_samples: int = 1_000_000
+    max_samples: int = 10_000
     rounds: int = 10
     train_seconds: int = 600
     commit_seconds: int = 120

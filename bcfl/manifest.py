@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MAX_MANIFEST_BYTES = 1 << 20
+MAX_PARAMETERS = 1 << 30
+"""Of a model, 4 GiB of them: a stranger's manifest must not make anyone fetch without end."""
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Text = Annotated[str, Field(max_length=1000)]
@@ -116,6 +119,8 @@ class Manifest(Section):
             manifest = cls.model_validate_json(data)
         except ValidationError as error:
             raise ManifestUnsupported(_first_error(error)) from error
+        if sum(prod(each.shape) for each in manifest.architecture) > MAX_PARAMETERS:
+            raise ManifestUnsupported(f"the manifest's model has more than {MAX_PARAMETERS:,} parameters")
         if manifest.encode() != data:
             raise ManifestUnsupported("the manifest is not in canonical form (sorted keys, no spaces, each key once)")
         return manifest

@@ -30,7 +30,7 @@ def audit(
     last: Annotated[int | None, typer.Option(min=1, help="Last round whose model is recomputed; else all.")] = None,
     json: Json = False,
 ) -> None:
-    """Replay a federation's whole history and recompute every model, bit for bit. Trusts nobody.
+    """Replay a federation's whole history and recompute every model, bit for bit. Trusts no participant.
 
     Every event is held against the rules and against its transaction, and what the contracts say now against the
     outcome. The first difference is printed and the exit code is 1. Scores cannot be recomputed: they depend on data
@@ -64,7 +64,9 @@ def _show_round(report: RoundReport) -> None:
     line = f"round {report.round:>4}  {counts}, model {report.model}, {how}  [dim]{report.seconds:.1f} s[/]"
     console().print(line, soft_wrap=True)
     for trainer, condition in report.refused.items():
-        console().print(f"            update of {trainer} did not qualify: {harmless(condition)}", markup=False)
+        console().print(
+            f"            update of {trainer} did not qualify; its payload: {harmless(condition)}", markup=False
+        )
     for member in report.dissenters:
         console().print(f"            {member} voted another model")
 

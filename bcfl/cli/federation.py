@@ -47,7 +47,7 @@ TERMS = {
     "max_updates": Number(100, 1, _MOST_16, "Updates that a round takes at most."),
     "max_qualified": Number(30, 1, _MOST_16, "Updates that enter the aggregate at most."),
     "min_score": Number(24_576, 1, _MOST_16, "Median score that an update needs to qualify."),
-    "max_samples": Number(1_000_000, 1, _MOST_32, "Samples that one update may declare at most."),
+    "max_samples": Number(10_000, 1, _MOST_32, "Samples that one update may declare at most; its weight in the mean."),
     "rounds": Number(10, 1, _MOST_32, "Rounds to finalise before the federation is finished."),
     "train_seconds": Number(600, 1, _MOST_32, "Time to train and submit."),
     "commit_seconds": Number(120, 1, _MOST_32, "Time to commit to scores."),

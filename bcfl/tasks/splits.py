@@ -6,7 +6,7 @@ of the labels, the number of participants and a seed, so that every participant 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -111,8 +111,10 @@ def table(split: Split, labels: Labels) -> str:
     return "\n".join([head, *rows])
 
 
-def picture(split: Split, labels: Labels, path: Path, title: str = "Who holds what") -> None:
-    """Draw who holds what as a PNG: one bar a participant, one colour a class."""
+def picture(
+    split: Split, labels: Labels, path: Path, title: str = "Who holds what", names: Sequence[str] | None = None
+) -> None:
+    """Draw who holds what as a PNG: one bar a participant, one colour a class; names beside them, or numbers."""
     # Imported here: no participant draws, and the import costs it a second.
     from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -138,7 +140,8 @@ def picture(split: Split, labels: Labels, path: Path, title: str = "Who holds wh
         left += held[:, label]
     for row, total in enumerate(left):
         axes.text(int(total), row, f" {total:,}", va="center", fontsize=8, color="#444444")
-    axes.set(xlabel="samples", ylabel="participant", yticks=range(len(split)), xlim=(0, left.max() * 1.1))
+    axes.set(xlabel="samples", ylabel="participant", xlim=(0, left.max() * 1.1))
+    axes.set_yticks(range(len(split)), names)
     axes.set_title(title, loc="left", fontweight="bold")
     axes.invert_yaxis()
     axes.spines[["top", "right", "left"]].set_visible(False)
