@@ -44,12 +44,14 @@ class View:
         """Several accounts in one cell."""
         return Text(", ").join(self.name(account) for account in accounts)
 
-    def page(self) -> RenderableType:
-        """The whole view."""
+    def page(self, width: int = 120, height: int = 50) -> RenderableType:
+        """The whole view, as much of it as a terminal of that many columns and rows can show."""
         rounds = self.tracker.history.rounds
-        parts: list[RenderableType] = [Panel(Text(self.title, justify="center"), style="bold")]
+        parts: list[RenderableType] = [Panel(Text(self.title, justify="center"), style="bold")] if height > 30 else []
         if rounds:
-            parts.append(self._rounds(rounds))
+            # What is under way is at the bottom: earlier rounds give way to it.
+            room = (height - len(self.tracker.history.members) - 14) // 2
+            parts.append(self._rounds(rounds[-max(1, room) :], width >= 110))
             # A round that has just been finalised is worth more to look at than the beginning of the next.
             shown = rounds[-2] if len(rounds) > 1 and not rounds[-1].updates else rounds[-1]
             parts.append(self._organisations(shown))
@@ -58,24 +60,28 @@ class View:
             parts.append(Text(f"waiting for organisations to join: {joined} so far", style="dim"))
         return Group(*parts)
 
-    def _rounds(self, rounds: list[RoundRecord]) -> Table:
+    def _rounds(self, rounds: list[RoundRecord], wide: bool) -> Table:
         table = Table(expand=True, title_justify="left", pad_edge=False)
-        for heading in ("round", "phase", "updates", "qualified", "refused", "committee", "votes", "accuracy", "gas"):
+        headings = ["round", "phase", "updates", "qualified", "refused", "committee", "votes", "accuracy", "gas"]
+        if not wide:
+            headings = ["round", "phase", "updates", "votes", "accuracy", "gas"]
+        for heading in headings:
             numeric = heading in ("round", "updates", "votes", "accuracy", "gas")
             table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
         for record in rounds:
             accuracy = self.tracker.accuracy(record.number)
-            table.add_row(
-                str(record.number),
-                self._phase(record),
-                f"{len(record.updates)}/{record.capacity}",
-                self.all_names(record.updates[index].trainer for index in sorted(record.qualified)),
-                self.all_names(record.refusals(self.tracker.federation.config)),
-                self.all_names(record.committee),
-                f"{len(record.votes)}/{len(record.committee)}",
-                "" if accuracy is None else f"{accuracy:.2%}",
-                f"{self.tracker.gas.get(record.number, 0):,}",
-            )
+            cells: dict[str, str | Text] = {
+                "round": str(record.number),
+                "phase": self._phase(record),
+                "updates": f"{len(record.updates)}/{record.capacity}",
+                "qualified": self.all_names(record.updates[index].trainer for index in sorted(record.qualified)),
+                "refused": self.all_names(record.refusals(self.tracker.federation.config)),
+                "committee": self.all_names(record.committee),
+                "votes": f"{len(record.votes)}/{len(record.committee)}",
+                "accuracy": "" if accuracy is None else f"{accuracy:.2%}",
+                "gas": f"{self.tracker.gas.get(record.number, 0):,}",
+            }
+            table.add_row(*(cells[heading] for heading in headings))
         return table
 
     def _phase(self, record: RoundRecord) -> Text:

@@ -89,12 +89,21 @@ def node_packages(folder: Path, words: str) -> None:
     (modules / STAMP).write_text(digest(*sources))
 
 
+def compiler_link() -> None:
+    """Puts the compiler from npm where py-solc-x and Brownie look when SOLCX_BINARY_PATH names the folder."""
+    link = ROOT / "build" / "solc" / "solc-v0.8.30"
+    if not link.is_symlink():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(ROOT / "devnet" / "solc.cjs")
+
+
 def main() -> None:
     argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     start = time.monotonic()
     python_packages()
     node_packages(ROOT, "node packages: Anvil, forge, Ganache, the Solidity compiler, OpenZeppelin, MNIST")
     node_packages(ROOT / "devnet", "node packages of the IPFS node")
+    compiler_link()
     if time.monotonic() - start > 1:
         say(f"done in {time.monotonic() - start:.0f} s")
 

@@ -50,19 +50,30 @@ def certify(
         Path | None,
         typer.Option("--output", "-o", help="The file to write; <participant>.certificate.json if not named."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a certificate file that is there.")] = False,
     json: Json = False,
 ) -> None:
-    """Sign a certificate, as the certifier, and write it to a file. With --chain-id no chain is needed."""
-    from bcfl.contracts import Certificate, Deployment, SignedCertificate
+    """Sign a certificate, as the certifier, and write it to a file.
+
+    With --chain-id no chain is needed; without, the registry is asked whether the account is a certifier.
+    """
+    from bcfl.chain import address_of
+    from bcfl.contracts import Certificate, Deployment, RegistryContract, SignedCertificate
     from bcfl.files import write_durably
     from bcfl.protocol import Role
 
-    chain_id = settings.chain_id or chain_of(settings).chain_id
+    path = output or Path(f"{participant}.certificate.json")
+    if path.exists() and not force:
+        raise ConfigurationError(f"{path} is there already; --force replaces it")
+    chain = None if settings.chain_id else chain_of(settings)
+    chain_id = chain.chain_id if chain else settings.chain_id or 0
     registry = Deployment.load(deployment_path(settings, chain_id)).registry
     address = address_or_account(settings, participant)
     content = Certificate(address, Role[role.name], int(time.time() + days * DAY_SECONDS))
-    signed = SignedCertificate.sign(content, account_of(settings), chain_id, registry)
-    path = output or Path(f"{participant}.certificate.json")
+    certifier = account_of(settings)
+    if chain and not RegistryContract(chain, registry).is_certifier(address_of(certifier.address)):
+        raise ConfigurationError(f"{certifier.address} is not a certifier of the registry {registry}")
+    signed = SignedCertificate.sign(content, certifier, chain_id, registry)
     write_durably(path, signed.to_json().encode(), mode=0o644)
     if json:
         print_json({"participant": address, "role": role.value, "expires_at": content.expires_at, "file": str(path)})

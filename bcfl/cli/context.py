@@ -266,11 +266,13 @@ def address_or_account(settings: Settings, who: str) -> Address:
 
 
 def names_of(settings: Settings) -> dict[str, str]:
-    """Addresses in lower case to the names that this keystore has for them."""
+    """Addresses in lower case to names: those of this keystore, and those of the demo's organisations."""
+    from bcfl.accounts import Keystore
     from bcfl.errors import KeystoreError
 
+    folders = [settings.keystore_folder, *sorted((settings.folder / "demo").glob("*/keystore"))]
     try:
-        return {each.address: each.name for each in keystore_of(settings).accounts()}
+        return {each.address: each.name for folder in folders for each in Keystore(folder).accounts()}
     except KeystoreError:
         return {}  # names are a convenience: a bad file is the business of the command that needs it
 

@@ -119,7 +119,8 @@ def _screen(console: Console, view: View) -> Iterator[Draw]:
         def page(events: list[Event]) -> None:
             latest.extend(line for line in map(view.line, events) if line)
             del latest[:-4]
-            live.update(Group(view.page(), *latest))
+            size = console.size
+            live.update(Group(view.page(size.width, size.height), *latest[-4 if size.height > 30 else -1 :]))
 
         yield page
 
