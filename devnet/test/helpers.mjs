@@ -10,7 +10,7 @@ const SCRIPT = path.join(import.meta.dirname, '..', 'ipfs-node.mjs')
 /** A temporary folder that goes away with the test. */
 export async function temporaryFolder (t) {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'ipfs-node-'))
-  t.after(() => fs.rm(folder, { recursive: true, force: true }))
+  t.after(() => fs.rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
   return folder
 }
 
