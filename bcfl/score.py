@@ -89,7 +89,7 @@ class Evaluator:
             moved = {name: value + delta[name] for name, value in self.base.items()}
         try:
             return self._metrics(moved)
-        except Exception:
+        except Exception:  # a user's metric meets another's weights here; whatever it raises ends no seat
             log.warning("the task's evaluation failed on an update", exc_info=True)
             return Metrics(0.0, math.inf, self.base_metrics.samples)
 

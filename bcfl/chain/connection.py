@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import requests
@@ -230,7 +231,7 @@ class Chain:
         for start in range(first, end + 1, LOG_BLOCKS):
             stop = min(end, start + LOG_BLOCKS - 1)
             criteria: Any = {"address": address, "fromBlock": start, "toBlock": stop, "topics": topics}
-            for log in self.ask(lambda criteria=criteria: self.web3.eth.get_logs(criteria)):  # type: ignore[misc]
+            for log in self.ask(partial(self.web3.eth.get_logs, criteria)):
                 yield self._decode(log)
 
     def _decode(self, log: Any) -> Event:
@@ -282,7 +283,7 @@ class Chain:
         if receipt["status"] != 1:
             # Asked again the contract says why: before the block or, where another transaction was faster, after it.
             for number in (receipt["blockNumber"] - 1, receipt["blockNumber"]):
-                self.ask(lambda number=number: self.web3.eth.call(transaction, number))  # type: ignore[misc]
+                self.ask(partial(self.web3.eth.call, transaction, number))
             raise errors.TransactionFailed(f"transaction {Web3.to_hex(receipt['transactionHash'])} reverted")
         deployed = receipt.get("contractAddress")
         return Receipt(
@@ -325,7 +326,7 @@ class Chain:
         for _ in range(REPLACEMENTS + 1):
             signed = account.sign_transaction(cast(Any, {**transaction, **fees, "value": transaction.get("value", 0)}))
             try:
-                sent.append(self.ask(lambda raw=signed.raw_transaction: self.web3.eth.send_raw_transaction(raw)))  # type: ignore[misc]
+                sent.append(self.ask(partial(self.web3.eth.send_raw_transaction, signed.raw_transaction)))
             except errors.TransactionFailed:
                 # "nonce too low" and its like: an earlier try may have been mined meanwhile.
                 if not sent:
