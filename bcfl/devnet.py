@@ -39,6 +39,7 @@ MNEMONIC = "test test test test test test test test test test test junk"
 """Anvil's usual mnemonic, for both chains. Its keys are known to everybody."""
 
 _READY_SECONDS = 60.0
+_RELEASE_SECONDS = 2.0
 _STOP_SECONDS = 20.0  # a long chain takes its time to be dumped
 # Anvil holds, and dumps every second, the states of this many blocks. With those of all blocks the dump would grow with
 # the square of the chain: 50 MB and stalls of 0.4 s after 600 blocks, against 7 MB and 0.03 s.
@@ -240,12 +241,23 @@ def _port(named: int | None, last: int | None, usual: int | None) -> int:
         if not _is_free(named):
             raise PortTaken(f"port {named} is in use: name another one, or none")
         return named
-    for port in (last, usual):
-        if port is not None and _is_free(port):
-            return port
+    if last is not None and _becomes_free(last):
+        return last
+    if usual is not None and _is_free(usual):
+        return usual
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _becomes_free(port: int) -> bool:
+    """Whether a port is free, or will be at once: the threads of a killed node hold it for a moment after its death."""
+    deadline = time.monotonic() + _RELEASE_SECONDS
+    while not _is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _is_free(port: int) -> bool:
