@@ -2,8 +2,7 @@
 
 Every seat computes the global model for itself and votes its digest, so the arithmetic is part of the protocol:
 updates in the order of submission, float64 accumulation element by element with a separate multiply and add, one
-rounding to float32 at the end. Only elementwise numpy operations are used: each is correctly rounded by IEEE 754,
-whatever the instruction set. There is no BLAS and no reduction, whose order a library would choose.
+rounding to float32 at the end. How that is done, and why no machine shows in it, is in ``kernels``.
 
 Source of the rule: McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data"
 (AISTATS 2017), algorithm 1 in its erratum form: the weights are the shares among the updates that are averaged.
@@ -11,17 +10,24 @@ Source of the rule: McMahan et al., "Communication-Efficient Learning of Deep Ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bcfl.errors import InvalidContent
-from bcfl.weights import BLOCK, Weights, architecture_of_weights, is_finite, require_architecture
+from bcfl.kernels import COMPILED, NUMPY, PASS
+from bcfl.weights import Architecture, Weights, architecture_of_weights, is_finite, require_architecture
 
 WeightedUpdates = Iterable[tuple[Weights, int]]
-"""Updates in the order of submission, each a delta and its declared number of samples; read once, one in memory at a
-time.
+"""Updates in the order of submission, each a delta and its declared number of samples; read once, at most
+``kernels.PASS`` in memory at a time.
+"""
+
+COMPILED_FROM = 1 << 22
+"""Parameters of a model from which on the compiled kernels are used. The half second for numba's import and compilation
+is won back after some twenty aggregates of this size, but only after hundreds with a small model
+(``benchmarks/aggregate.py``). Both give the same bits, so it is no part of the protocol.
 """
 
 AggregationRule = Callable[[Weights, WeightedUpdates], Weights]
@@ -44,38 +50,30 @@ def fedavg(base: Weights, updates: WeightedUpdates) -> Weights:
             error, so none votes, the round stalls, and the next starts from the same model with another committee.
     """
     architecture = architecture_of_weights(base)
+    kernels = COMPILED if architecture.parameters >= COMPILED_FROM else NUMPY
     total = 0
     sums = {name: np.zeros(value.size, np.float64) for name, value in sorted(base.items())}
-    for delta, samples in updates:
-        require_architecture(delta, architecture)
-        total += samples
+    updates = iter(updates)
+    while together := list(_checked(islice(updates, PASS), architecture)):
+        samples = [number for _, number in together]
+        total += sum(samples)
         for name, accumulator in sums.items():
-            _add_scaled(accumulator, delta[name], samples)
+            kernels.add(accumulator, [delta[name].reshape(-1) for delta, _ in together], samples)
+        together.clear()  # before the next ones come
     if total <= 0:
         raise InvalidContent("no samples to aggregate")
-    model = {name: _moved(base[name], sums[name], total) for name in sums}
+    model = {name: np.empty(base[name].shape, np.float32) for name in sums}
+    for name, moved in model.items():
+        kernels.move(base[name].reshape(-1), sums[name], total, moved.reshape(-1))
     if not all(is_finite(value) for value in model.values()):
         raise InvalidContent("the aggregate is not finite (an element overflows float32)")
     return model
 
 
-def _add_scaled(accumulator: NDArray[np.float64], delta: NDArray[np.float32], samples: int) -> None:
-    flat = delta.reshape(-1)
-    scratch = np.empty(min(BLOCK, flat.size), np.float64)
-    for start in range(0, flat.size, BLOCK):
-        part = flat[start : start + BLOCK]
-        product = np.multiply(part, np.float64(samples), out=scratch[: part.size], dtype=np.float64)
-        target = accumulator[start : start + BLOCK]
-        np.add(target, product, out=target)
-
-
-def _moved(base: NDArray[np.float32], accumulator: NDArray[np.float64], total: int) -> NDArray[np.float32]:
-    flat, moved = base.reshape(-1), np.empty(base.size, np.float32)
-    with np.errstate(over="ignore"):  # an overflow becomes infinity, which the caller refuses
-        for start in range(0, flat.size, BLOCK):
-            mean = accumulator[start : start + BLOCK] / np.float64(total)
-            moved[start : start + BLOCK] = flat[start : start + BLOCK].astype(np.float64) + mean
-    return moved.reshape(base.shape)
+def _checked(updates: WeightedUpdates, architecture: Architecture) -> Iterator[tuple[Weights, int]]:
+    for delta, samples in updates:
+        require_architecture(delta, architecture)
+        yield delta, samples
 
 
 AGGREGATION_RULES: dict[str, AggregationRule] = {"fedavg": fedavg}

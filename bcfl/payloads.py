@@ -81,7 +81,7 @@ class Payloads:
         base: Digest,
         timeout: float | None = None,
     ) -> bytes:
-        """The bytes of the next global model: qualified updates in the order of submission, one in memory at a time.
+        """The bytes of the next global model: qualified updates in the order of submission, few in memory at a time.
 
         The base model's own bytes when nothing qualified.
 

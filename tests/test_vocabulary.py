@@ -76,7 +76,7 @@ def test_every_exception_has_an_exit_code_of_the_table() -> None:
 
 # Which modules may know which worlds. A module that is not named may import only what is pure.
 PURE = {"protocol", "errors", "config", "cid"}
-LEARNING = {"weights", "aggregate", "score", "attacks", "rng", "manifest", "tasks"}
+LEARNING = {"weights", "aggregate", "kernels", "score", "attacks", "rng", "manifest", "tasks"}
 
 
 def imports_of(path: Path) -> set[str]:

@@ -2,6 +2,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import weakref
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from bcfl.aggregate import AGGREGATION_RULES, fedavg
 from bcfl.errors import InvalidContent, ModelMismatch
+from bcfl.kernels import PASS
 from bcfl.weights import BLOCK, Weights, encode_model
 
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False, min_value=-(2.0**99), max_value=2.0**99)
@@ -68,7 +71,30 @@ def test_order_of_submission_is_the_order_of_addition() -> None:
     assert fedavg(weights(0), [(big, 1), (small, 1), (minus, 1)])["w"][0] == 0
 
 
-def test_updates_are_read_one_at_a_time_and_left_unchanged() -> None:
+def test_only_the_updates_of_one_pass_are_in_memory() -> None:
+    alive, most = 0, 0
+
+    def gone() -> None:
+        nonlocal alive
+        alive -= 1
+
+    def updates() -> Iterator[tuple[Weights, int]]:
+        nonlocal alive, most
+        for _ in range(3 * PASS + 1):
+            array = np.zeros(2, np.float32)
+            weakref.finalize(array, gone)
+            alive += 1
+            most = max(most, alive)
+            delta = {"w": array}
+            del array
+            yield delta, 1
+            del delta
+
+    fedavg(weights(0, 0), updates())
+    assert most == PASS
+
+
+def test_updates_are_left_unchanged() -> None:
     delta = weights(1, 2)
     delta["w"].flags.writeable = False
     found = fedavg(weights(0, 0), iter([(delta, 5)]))
