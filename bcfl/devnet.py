@@ -11,23 +11,39 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from bcfl import anvil_keeper
-from bcfl.errors import BcflError, ConfigurationError, DiskFull, IpfsUnreachable, NodeFailed, PortTaken
+from bcfl.errors import ConfigurationError, IpfsUnreachable, NodeFailed
 from bcfl.files import write_durably
 from bcfl.ipfs import Ipfs
 from bcfl.kubo import prepare_kubo
-from bcfl.processes import Process, last_line, start, stop
+from bcfl.local_node import LocalNode, free_port, ready, serves, stop_node
+from bcfl.processes import Process, start
 from bcfl.tools import find_anvil, find_ganache, find_ipfs_node, find_node
+
+__all__ = [
+    "ACCOUNTS",
+    "CHAIN_ID",
+    "CHAIN_PORT",
+    "IPFS_PORT",
+    "MNEMONIC",
+    "Chain",
+    "Devnet",
+    "LocalNode",
+    "down",
+    "start_chain",
+    "start_ipfs",
+    "status",
+    "stop_node",
+    "up",
+]
 
 Chain = Literal["anvil", "ganache"]
 
@@ -38,38 +54,9 @@ ACCOUNTS = 10
 MNEMONIC = "test test test test test test test test test test test junk"
 """Anvil's usual mnemonic, for both chains. Its keys are known to everybody."""
 
-_READY_SECONDS = 60.0
-_RELEASE_SECONDS = 2.0
-_STOP_SECONDS = 20.0  # a long chain takes its time to be dumped
 # Anvil holds, and dumps every second, the states of this many blocks. With those of all blocks the dump would grow with
 # the square of the chain: 50 MB and stalls of 0.4 s after 600 blocks, against 7 MB and 0.03 s.
 _HISTORICAL_STATES = 32
-
-
-@dataclass(frozen=True)
-class LocalNode:
-    """A node that listens on loopback.
-
-    ``process`` is None for a node that was there before us, which is never stopped; so are ``folder`` and ``log`` then.
-    ``helper`` is a process that lives and ends with the node.
-    """
-
-    name: str
-    address: str
-    folder: Path | None = None
-    log: Path | None = None
-    process: Process | None = None
-    helper: Process | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether our process still runs; a node that is not ours is taken to."""
-        return self.process is None or self.process.running
-
-    @property
-    def port(self) -> int:
-        """The port of its RPC."""
-        return int(self.address.rpartition(":")[2])
 
 
 @dataclass(frozen=True)
@@ -131,14 +118,7 @@ def up(
     with _one_at_a_time(), contextlib.ExitStack() as undo:
         before = status(folder)
         _check_same(before, chain, chain_port, ipfs_port)
-        if before is not None and _serves(before.chain, lambda: _answers(before.chain.address)):
-            chain_node = before.chain
-        else:
-            last = before.chain.port if before is not None else None
-            if before is not None:
-                stop_node(before.chain)  # its helper, where the node itself was killed
-            chain_node = _start_chain(folder, chain, _port(chain_port, last, CHAIN_PORT), block_time)
-            undo.callback(stop_node, chain_node)
+        chain_node = _chain(folder, chain, before.chain if before is not None else None, chain_port, block_time, undo)
         ipfs_node = _ipfs(folder, before.ipfs if before is not None else None, ipfs_port, undo)
         devnet = Devnet(folder, chain_node, ipfs_node)
         _save(devnet)
@@ -181,7 +161,7 @@ def start_chain(
     folder = Path(folder).resolve()
     _make(folder)
     with _one_at_a_time():
-        return _start_chain(folder, chain, _port(port, None, None), block_time)
+        return _start_chain(folder, chain, free_port(port, None, None), block_time)
 
 
 def start_ipfs(folder: Path, *, port: int | None = None) -> LocalNode:
@@ -189,7 +169,7 @@ def start_ipfs(folder: Path, *, port: int | None = None) -> LocalNode:
     folder = Path(folder).resolve()
     _make(folder)
     with _one_at_a_time():
-        return _start_ipfs(folder, _port(port, None, None))
+        return _start_ipfs(folder, free_port(port, None, None))
 
 
 def _record(folder: Path) -> Path:
@@ -236,38 +216,22 @@ def _check_same(before: Devnet | None, chain: Chain, chain_port: int | None, ipf
             raise ConfigurationError(f"{node.name} runs on port {node.port} already: bcfl devnet down, before {port}")
 
 
-def _port(named: int | None, last: int | None, usual: int | None) -> int:
-    if named is not None:
-        if not _is_free(named):
-            raise PortTaken(f"port {named} is in use: name another one, or none")
-        return named
-    if last is not None and _becomes_free(last):
-        return last
-    if usual is not None and _is_free(usual):
-        return usual
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _becomes_free(port: int) -> bool:
-    """Whether a port is free, or will be at once: the threads of a killed node hold it for a moment after its death."""
-    deadline = time.monotonic() + _RELEASE_SECONDS
-    while not _is_free(port):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+def _chain(
+    folder: Path,
+    chain: Chain,
+    before: LocalNode | None,
+    port: int | None,
+    block_time: int | None,
+    undo: contextlib.ExitStack,
+) -> LocalNode:
+    if before is not None and serves(before, lambda: _answers(before.address)):
+        return before
+    last = before.port if before is not None else None
+    if before is not None:
+        stop_node(before)  # its helper, where the node itself was killed
+    node = _start_chain(folder, chain, free_port(port, last, CHAIN_PORT), block_time)
+    undo.callback(stop_node, node)
+    return node
 
 
 def _start_chain(folder: Path, chain: Chain, port: int, block_time: int | None) -> LocalNode:
@@ -282,7 +246,7 @@ def _start_chain(folder: Path, chain: Chain, port: int, block_time: int | None) 
         process = start(_anvil(state, port, block_time), log)
         keeper = [sys.executable, "-I", anvil_keeper.__file__, str(state), str(kept), str(process.pid)]
         node = LocalNode(chain, address, home, log, process, start(keeper, log))
-    return _ready(node, lambda: _answers(address))
+    return ready(node, lambda: _answers(address))
 
 
 def _anvil(state: Path, port: int, block_time: int | None) -> list[str]:
@@ -323,10 +287,10 @@ def _ipfs(folder: Path, before: LocalNode | None, port: int | None, undo: contex
         node = LocalNode("external", Ipfs(named, cache=None, timeout=10).address)
         Ipfs(node.address, cache=None, timeout=10).identity()
         return node
-    if before is not None and before.process is not None and _serves(before, lambda: _is_reachable(before.address)):
+    if before is not None and before.process is not None and serves(before, lambda: _is_reachable(before.address)):
         return before
     last = before.port if before is not None and before.process is not None else None
-    node = _start_ipfs(folder, _port(port, last, IPFS_PORT))
+    node = _start_ipfs(folder, free_port(port, last, IPFS_PORT))
     undo.callback(stop_node, node)
     return node
 
@@ -342,46 +306,7 @@ def _start_ipfs(folder: Path, port: int) -> LocalNode:
         home, log = folder / "ipfs", folder / "ipfs.log"
         command = [find_node(), find_ipfs_node(), "--repo", str(home), "--api-port", str(port)]
         node = LocalNode("helia", address, home, log, start(command, log))
-    return _ready(node, lambda: _is_reachable(address))
-
-
-def _serves(node: LocalNode, answers: Callable[[], bool]) -> bool:
-    """Whether a node that was started before still answers; one that is just dying is waited for."""
-    deadline = time.monotonic() + _READY_SECONDS
-    while node.running:
-        if answers():
-            return True
-        if time.monotonic() > deadline:
-            raise NodeFailed(f"{node.name} runs and does not answer at {node.address}: bcfl devnet down")
-        time.sleep(0.05)
-    return False
-
-
-def _ready(node: LocalNode, answers: Callable[[], bool]) -> LocalNode:
-    """The node, once it answers; it is stopped if it does not."""
-    try:
-        _await(node, answers)
-    except BaseException:
-        stop_node(node)
-        raise
-    return node
-
-
-def _await(node: LocalNode, answers: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while not answers():
-        said = last_line(node.log) if node.log is not None else ""
-        if not node.running:
-            raise _failure(node, said)
-        if time.monotonic() > deadline:
-            raise NodeFailed(f"{node.name} does not answer at {node.address} after {_READY_SECONDS:g} s: {said}")
-        time.sleep(0.05)
-
-
-def _failure(node: LocalNode, said: str) -> BcflError:
-    if "no space left" in said.lower() or "ENOSPC" in said:
-        return DiskFull(f"no space left for {node.name} in {node.folder}")
-    return NodeFailed(f"{node.name} did not start (log: {node.log}): {said or 'it says nothing'}")
+    return ready(node, lambda: _is_reachable(address))
 
 
 def _answers(address: str) -> bool:
@@ -402,10 +327,3 @@ def _is_reachable(address: str) -> bool:
     except IpfsUnreachable:
         return False
     return True
-
-
-def stop_node(node: LocalNode) -> None:
-    """Stop a node that is ours, with its helper; it has time to write its state."""
-    for process in (node.process, node.helper):
-        if process is not None:
-            stop(process, _STOP_SECONDS)

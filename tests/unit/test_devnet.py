@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bcfl import anvil_keeper, devnet, processes, tools
+from bcfl import anvil_keeper, devnet, local_node, processes, tools
 from bcfl.devnet import Devnet, LocalNode
 from bcfl.errors import BcflError, ConfigurationError, IpfsUnreachable, NodeFailed, PortTaken, ToolMissing
 from bcfl.kubo import prepare_kubo
@@ -87,15 +87,15 @@ def test_named_port_in_use_is_port_taken() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(PortTaken, match=str(port)):
-            devnet._port(port, None, 8545)
-        assert devnet._port(None, port, port) != port
+            local_node.free_port(port, None, 8545)
+        assert local_node.free_port(None, port, port) != port
 
 
 def test_last_port_is_preferred_to_the_usual_one() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    assert devnet._port(None, port, 8545) == port
+    assert local_node.free_port(None, port, 8545) == port
 
 
 def test_node_that_dies_is_told_with_its_last_line(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_node_that_dies_is_told_with_its_last_line(tmp_path: Path) -> None:
     process = processes.start([sys.executable, "-c", "print('Error: no such thing')"], log)
     node = LocalNode("anvil", "http://127.0.0.1:1", tmp_path, log, process)
     with pytest.raises(NodeFailed, match="no such thing"):
-        devnet._ready(node, lambda: False)
+        local_node.ready(node, lambda: False)
 
 
 def test_named_ipfs_node_that_does_not_answer_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
