@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from bcfl.audit import AuditReport
     from bcfl.chain import Event
-    from bcfl.demo import Demo
+    from bcfl.demo import Demo, Plan
+    from bcfl.tracker import Tracker
     from bcfl.view import View
 
     Draw = Callable[[list[Event]], None]
@@ -49,16 +50,32 @@ def demo(
     """
     from rich.console import Console
 
-    from bcfl import devnet
-    from bcfl.accounts import devnet_account
     from bcfl.audit import audit
-    from bcfl.demo import Demo, Plan
-    from bcfl.view import View
+    from bcfl.demo import Plan
 
     console = Console(quiet=json, highlight=False)
     plan = Plan(rounds=rounds, seed=seed)
     if cheat:
         plan = replace(plan, cheaters=_cheaters(cheat))
+    run = _prepared(console, settings, plan, chain)
+    tracker = _followed(console, run)
+    console.print("\n[bold]audit[/]: all of it again, from events and IPFS alone")
+    report = audit(run.federation, run.ipfs, deployment=run.deployment)
+    summary = run.summary(tracker, {"ok": report.ok, "rounds": report.rounds})
+    (run.folder / "summary.json").write_text(json_library.dumps(summary, indent=2) + "\n")
+    if json:
+        print(json_library.dumps(summary))
+    _close(console, summary, report, run)
+    if report.difference is not None:
+        raise AuditFailed(f"the history does not replay; the first difference is in {report.difference}")
+
+
+def _prepared(console: Console, settings: Settings, plan: Plan, chain: ChainKind) -> Demo:
+    """The nodes run, the contracts are deployed, the organisations have keys and certificates."""
+    from bcfl import devnet
+    from bcfl.accounts import devnet_account
+    from bcfl.demo import Demo
+
     console.print("[bold]bcfl demo[/]: ten organisations, one model, no server\n")
     console.print("starting    a chain and an IPFS node")
     nodes = devnet.up(settings.folder, chain=chain.value)
@@ -66,21 +83,20 @@ def demo(
     run = Demo(plan, settings.folder / "demo", nodes.rpc, nodes.ipfs_address, devnet_account(), console.print)
     run.prepare()
     remember_federation(settings, run.chain.chain_id, run.founded.federation)
-    console.print(f"processes   {plan.organisations} times bcfl participate, logging to {run.folder}/org-*/log.txt\n")
+    return run
+
+
+def _followed(console: Console, run: Demo) -> Tracker:
+    """All rounds run, on the screen as they do; what was seen of them."""
+    from bcfl.view import View
+
+    count = run.plan.organisations
+    console.print(f"processes   {count} times bcfl participate, logging to {run.folder}/org-*/log.txt\n")
     tracker = run.tracker()
     view = View(tracker, f"federation {run.founded.federation}", run.names(), run.cheaters())
     with run.processes(), _screen(console, view) as draw:
         run.follow(tracker, draw)
-    console.print("\n[bold]audit[/]: all of it again, from events and IPFS alone")
-    report = audit(run.federation, run.ipfs, deployment=run.deployment)
-    summary = run.summary(tracker, {"ok": report.ok, "rounds": report.rounds})
-    path = run.folder / "summary.json"
-    path.write_text(json_library.dumps(summary, indent=2) + "\n")
-    if json:
-        print(json_library.dumps(summary))
-    _close(console, summary, report, run)
-    if report.difference is not None:
-        raise AuditFailed(f"the history does not replay; the first difference is in {report.difference}")
+    return tracker
 
 
 def _cheaters(texts: list[str]) -> dict[int, str]:
