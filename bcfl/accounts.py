@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bcfl.errors import BadKeystore, ConfigurationError, WrongPassword
-from bcfl.files import write_durably
+from bcfl.files import create_durably
 
 if TYPE_CHECKING:  # eth_account takes a third of a second to import, and listing accounts needs none of it
     from eth_account.signers.local import LocalAccount
@@ -141,14 +141,19 @@ class Keystore:
             )
         path = self.folder / f"{name}.json"
         if path.exists():
-            raise ConfigurationError(f"there is an account {name!r} already, at {path}")
+            raise _taken(path)
         return path
 
     def _write(self, document: dict[str, Any], address: str, name: str | None) -> StoredAccount:
         path = self._path(name or address)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(path, (json.dumps(document) + "\n").encode(), mode=0o600)
+        if not create_durably(path, (json.dumps(document) + "\n").encode(), mode=0o600):
+            raise _taken(path)  # since it was looked for: another process was faster
         return StoredAccount(path.stem, address, path)
+
+
+def _taken(path: Path) -> ConfigurationError:
+    return ConfigurationError(f"there is an account {path.stem!r} already, at {path}")
 
 
 def _read(path: Path) -> dict[str, Any]:

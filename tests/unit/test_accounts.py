@@ -1,8 +1,11 @@
 """Keystores: what is written, what is refused, and that nothing secret is said."""
 
 import json
+import multiprocessing
 import stat
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from eth_account import Account
@@ -10,6 +13,7 @@ from eth_account import Account
 from bcfl import accounts
 from bcfl.accounts import LIGHT, STRONG, Keystore, devnet_account
 from bcfl.errors import BadKeystore, ConfigurationError, WrongPassword
+from bcfl.files import create_durably
 
 KEY = "0x" + "1234567890abcdef" * 4
 ADDRESS = Account.from_key(KEY).address
@@ -78,6 +82,37 @@ def test_a_name_is_taken_once(keystore: Keystore) -> None:
     with pytest.raises(ConfigurationError, match="already"):
         keystore.new("other", "a", light=True)
     assert stored.path.read_bytes() == before
+
+
+def make_at_once(folder: Path, key: str, together: Barrier, found: "multiprocessing.Queue[str]") -> None:
+    """In a process of its own: nobody writes before everybody has seen that the name is free."""
+
+    def when_all_are_here(path: Path, data: bytes, mode: int = 0o600) -> bool:
+        together.wait(60)
+        return create_durably(path, data, mode)
+
+    with patch.object(accounts, "create_durably", when_all_are_here):
+        try:
+            found.put(Keystore(folder).import_key(key, "secret", "alice", light=True).address)
+        except ConfigurationError as error:
+            found.put(error.message)
+
+
+def test_of_processes_that_make_the_same_account_at_once_one_does(keystore: Keystore) -> None:
+    context = multiprocessing.get_context("spawn")
+    together, found = context.Barrier(4), context.Queue()
+    keys = [f"{number:064x}" for number in range(1, 5)]
+    processes = [context.Process(target=make_at_once, args=(keystore.folder, key, together, found)) for key in keys]
+    for process in processes:
+        process.start()
+    said = [found.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join(60)
+    (stored,) = keystore.accounts()
+    assert sorted(each for each in said if each.startswith("0x")) == [stored.address]
+    assert sum("already" in each for each in said) == 3
+    assert keystore.unlock(stored, "secret").address.lower() == stored.address
+    assert [path.name for path in keystore.folder.iterdir()] == ["alice.json"]
 
 
 @pytest.mark.parametrize("name", ["", "../a", "a/b", ".a", "a" * 65, "a\nb"])
