@@ -4,28 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from bcfl.cid import Digest
 from bcfl.due import LATE_VOTE_TURNS, TURNS, Due, Step, due
-from bcfl.protocol import Address, Configuration, Election, Member, Phase, Round
+from bcfl.protocol import Address, Member, Phase, Round
+from tests.unit.sample import SAMPLE
 
 ALICE = Address("0x" + "A1" * 20)
-CONFIG = Configuration(
-    registry=Address("0x" + "00" * 20),
-    manifest=Digest(bytes(32)),
-    initial_model=Digest(bytes(32)),
-    election=Election.BY_SCORE,
-    seats=3,
-    quorum=2,
-    min_updates=2,
-    max_updates=7,
-    max_qualified=5,
-    min_score=1,
-    max_samples=1000,
-    rounds=5,
-    train_seconds=100,
-    commit_seconds=10,
-    reveal_seconds=10,
-    vote_seconds=10,
+CONFIG = replace(
+    SAMPLE, max_updates=7, max_qualified=5, train_seconds=100, commit_seconds=10, reveal_seconds=10, vote_seconds=10
 )
 PACE = 2.5
 TRAINER = Member(joined=True)

@@ -12,26 +12,9 @@ from hypothesis import strategies as st
 
 from bcfl import protocol
 from bcfl.cid import Digest
-from bcfl.protocol import Address, Configuration, Election, Lottery, Phase, Round, Update
+from bcfl.protocol import Address, Lottery, Phase, Round, Update
+from tests.unit.sample import SAMPLE
 
-CONFIG = Configuration(
-    registry=Address("0x" + "11" * 20),
-    manifest=Digest(bytes(32)),
-    initial_model=Digest(bytes(32)),
-    election=Election.BY_SCORE,
-    seats=3,
-    quorum=2,
-    min_updates=2,
-    max_updates=4,
-    max_qualified=2,
-    min_score=1,
-    max_samples=100,
-    rounds=2,
-    train_seconds=10,
-    commit_seconds=20,
-    reveal_seconds=30,
-    vote_seconds=40,
-)
 OPENED = Round(number=1, opened_at=1000, capacity=4, seats=3)
 TRAINED = replace(OPENED, updates=2)
 COMMITTED = replace(TRAINED, committed=0b011)
@@ -64,16 +47,16 @@ def account(number: int) -> Address:
     ],
 )
 def test_phase_follows_from_facts_and_clock(facts: Round, time: int, phase: Phase, ends_at: int | None) -> None:
-    moment = protocol.moment_of(facts, CONFIG, time)
+    moment = protocol.moment_of(facts, SAMPLE, time)
     assert (moment.phase, moment.ends_at) == (phase, ends_at)
-    assert protocol.phase_of(facts, CONFIG, time) == phase
+    assert protocol.phase_of(facts, SAMPLE, time) == phase
 
 
 def test_step_that_ends_early_moves_later_deadlines_forward() -> None:
     early = replace(REVEALED, trained_at=1001, committed_at=1002, revealed_at=1003)
-    assert protocol.moment_of(replace(early, committed_at=0, revealed_at=0, committed=0), CONFIG, 1001).ends_at == 1021
-    assert protocol.moment_of(replace(early, revealed_at=0, revealed=0), CONFIG, 1002).ends_at == 1032
-    assert protocol.moment_of(early, CONFIG, 1003) == protocol.Moment(Phase.VOTE, 1043)
+    assert protocol.moment_of(replace(early, committed_at=0, revealed_at=0, committed=0), SAMPLE, 1001).ends_at == 1021
+    assert protocol.moment_of(replace(early, revealed_at=0, revealed=0), SAMPLE, 1002).ends_at == 1032
+    assert protocol.moment_of(early, SAMPLE, 1003) == protocol.Moment(Phase.VOTE, 1043)
 
 
 @given(
@@ -84,7 +67,7 @@ def test_step_that_ends_early_moves_later_deadlines_forward() -> None:
 )
 def test_phase_never_runs_back(times: list[int], updates: int, committed: int, revealed: int) -> None:
     facts = replace(OPENED, updates=updates, committed=committed, revealed=revealed)
-    earlier, later = (protocol.phase_of(facts, CONFIG, time) for time in sorted(times))
+    earlier, later = (protocol.phase_of(facts, SAMPLE, time) for time in sorted(times))
     assert earlier <= later
 
 
@@ -232,12 +215,12 @@ def test_seats_of_a_set_are_in_order() -> None:
 def test_members_needed_are_a_committee_and_its_successors_or_enough_trainers(
     seats: int, updates: int, needed: int
 ) -> None:
-    assert protocol.members_needed(replace(CONFIG, seats=seats, min_updates=updates)) == needed
+    assert protocol.members_needed(replace(SAMPLE, seats=seats, min_updates=updates)) == needed
 
 
 @pytest.mark.parametrize(("members", "capacity"), [(5, 2), (50, 4)])
 def test_capacity_is_what_can_come_at_most(members: int, capacity: int) -> None:
-    assert protocol.opened(7, 1000, CONFIG, members, 3).capacity == capacity
+    assert protocol.opened(7, 1000, SAMPLE, members, 3).capacity == capacity
 
 
 def test_phase_is_written_as_in_the_contracts() -> None:

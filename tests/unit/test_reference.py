@@ -13,8 +13,6 @@ from bcfl import errors
 from bcfl.cid import Digest
 from bcfl.protocol import (
     Address,
-    Configuration,
-    Election,
     Phase,
     Role,
     ScoreVector,
@@ -25,28 +23,11 @@ from bcfl.protocol import (
     submissions_of,
 )
 from bcfl.reference import Federation, Registry
+from tests.unit.sample import SAMPLE
 
-CONFIG = Configuration(
-    registry=Address("0x" + "11" * 20),
-    manifest=Digest(bytes(32)),
-    initial_model=Digest(b"\x11" * 32),
-    election=Election.BY_SCORE,
-    seats=3,
-    quorum=2,
-    min_updates=2,
-    max_updates=4,
-    max_qualified=2,
-    min_score=1,
-    max_samples=100,
-    rounds=2,
-    train_seconds=10,
-    commit_seconds=20,
-    reveal_seconds=30,
-    vote_seconds=40,
-)
 NOW = 1000
 LATER = 10**9
-BASE = CONFIG.initial_model
+BASE = SAMPLE.initial_model
 MODEL = Digest(b"\x22" * 32)
 OTHER = Digest(b"\x33" * 32)
 PARENT = b"\x44" * 32
@@ -68,7 +49,7 @@ def raises(kind: type[errors.ContractError], *arguments: Any) -> Iterator[None]:
 
 
 def joined(**changes: Any) -> Federation:
-    federation = Federation(replace(CONFIG, **changes), Registry())
+    federation = Federation(replace(SAMPLE, **changes), Registry())
     for member in MEMBERS:
         federation.registry.register(member, Role.PARTICIPANT, LATER, NOW)
         federation.join(member, NOW)
@@ -139,7 +120,7 @@ def test_last_round_finishes_the_federation(federation: Federation) -> None:
 
 def test_stalled_round_is_followed_by_one_with_a_fresh_committee(federation: Federation) -> None:
     before = set(federation.committee)
-    stalled_at = NOW + CONFIG.train_seconds
+    stalled_at = NOW + SAMPLE.train_seconds
     federation.open_round(stalled_at, 2, PARENT)
     assert federation.round.number == 2
     assert federation.global_model == BASE
@@ -259,7 +240,7 @@ def test_seat_reveals_what_it_committed_and_once(federation: Federation) -> None
     vector = ScoreVector(b"\x01" * 32, pack([1, 2, 3, 4]))
     for seat, member in enumerate((first, second)):
         federation.commit_scores(member, 1, commitment_of(1, seat, vector.salt, vector.scores), NOW)
-    then = NOW + CONFIG.commit_seconds
+    then = NOW + SAMPLE.commit_seconds
     with raises(errors.NotCommitted, 1, 2):
         federation.reveal_scores(third, 1, vector.salt, vector.scores, then)
     with raises(errors.WrongVectorLength, 1, 6, 8):
